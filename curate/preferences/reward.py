@@ -19,6 +19,7 @@ from pydantic import PositiveInt, model_validator
 
 from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
 from curate.data_files import DataFile
+from curate.generation.common.conversations import not_shown
 from curate.generation.common.prompts import disarm
 from curate.generation.translate.checks import Limits
 from curate.generation.translate.rows import prepare, same_language
@@ -46,13 +47,13 @@ class Reward(ScoreStep):
     """Scores the last answer of each row by a reward model.
 
     Scores: ``score``; for preference rows ``chosen`` and ``rejected``, and ``score`` is their difference. Attributes:
-    ``unassessed`` (why there is no score: ``language``, ``translation``, ``no answer``, ``turns`` of other roles, ``too
-    long``) and ``translated`` (the translator of what the model saw).
+    ``unassessed`` (why there is no score: ``language``, ``translation``, ``no answer``, ``media`` that the model is not
+    shown, ``turns`` of other roles, ``too long``) and ``translated`` (the translator of what the model saw).
     """
 
     tag: ClassVar[str] = "reward"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, COMMENTARY, LENGTHS, NUMBER_WORDS)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset(_SIDES)
     summary: ClassVar[str] = (
         "scores of a reward model, for answers in their own language or translated into its language"
@@ -108,7 +109,11 @@ class Reward(ScoreStep):
         if not isinstance(model, RewardModel):
             raise StepError(f"reward: the model '{self.model}' is not a reward model; use one with 'use: reward'")
         sides = _SIDES[rows.kind]
-        why: list[str | None] = [None] * len(rows)
+        why = ["media" if unseen is not None else None for unseen in not_shown(rows, tools=False)]
+        if unseen := sum(one is not None for one in why):
+            context.warn(
+                f"reward: {unseen:,} rows have images, audios or videos, which the model is not shown; no score"
+            )
         conversations = [self._conversations(rows, prompt, answer, why) for _, prompt, answer in sides]
         sources = self._sources(rows, model, why, context)
         by = self._translated(rows, conversations, sources, why, context)

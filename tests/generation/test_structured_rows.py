@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from plain import plain
 
+from curate.generation.common.conversations import question_and_answer
+from curate.generation.converse import Converse
 from curate.generation.redact import Redact
 from curate.generation.respond.step import Respond
 from curate.generation.rewrite.step import Rewrite
 from curate.generation.romanise.step import Romanise
+from curate.generation.tool_use import ToolUse
 from curate.generation.translate.step import Translate
 from curate.preferences.judge.rendering import contents
+from curate.preferences.judge.step import Judge
+from curate.preferences.pair.candidates import prompt_keys
 from curate.preferences.pair.step import Pair
 from curate.preferences.revise.step import Revise
+from curate.preferences.reward import Reward
 from curate.rows import Kind, field_text, message_text
 from curate.steps.models import Answer
 from filters.duplicates.step import Duplicates
@@ -45,6 +52,16 @@ def rows(make):
             {"messages": TALK, "language": "en"},
         ],
     )
+
+
+class Length:
+    """A reward model that likes long answers."""
+
+    def score(self, conversations, done=None):
+        return np.array([len(one[-1][1]) for one in conversations], np.float32)
+
+    def supports(self, language):
+        return True
 
 
 class Upper:
@@ -233,8 +250,74 @@ def test_an_answer_that_calls_is_not_revised_as_a_text(make, bench, scripted, ga
     assert not made and [row.reason for row in bad] == ["its answer calls tools, and only texts are revised"]
 
 
-def test_a_rewritten_answer_keeps_tools_and_earlier_calls(rows, bench, scripted, gathered):
-    step = Rewrite(model="m", prompt="{response}", field="response")
-    made, _ = gathered(Kind.SFT, step.make(rows, bench({"m": scripted(lambda request: "Joto.")})))
+def test_a_rewritten_answer_keeps_tools_and_earlier_calls(make, bench, scripted, gathered):
+    rows = make(Kind.SFT, [{"messages": TALK, "language": "en", "tools": TOOLS}])
+    step = Rewrite(model="m", prompt="{conversation}", field="response")
+    model = scripted(lambda request: "Joto.")
+    made, _ = gathered(Kind.SFT, step.make(rows, bench({"m": model})))
     assert made[0]["messages"][:3] == TALK[:3] and made[0]["messages"][3]["content"] == "Joto."
     assert made[0]["tools"] == TOOLS and plain(rows.table["messages"][0].as_py()) == TALK
+    assert 'assistant: hali_ya_hewa({"mji":"Mombasa"})' in model.requests[0].messages[-1][1]
+
+
+NOTHING_SHOWN = "it has images, which the model is not shown"
+
+
+def test_no_step_asks_a_model_about_what_it_does_not_see(make, bench, scripted, gathered):
+    ask, answer = {"role": "user", "content": "<image> Nini hiki?"}, {"role": "assistant", "content": "Mbuni."}
+    rows = make(
+        Kind.SFT,
+        [
+            {"messages": [ask, answer], "language": "sw", "images": ["a.png"], "tools": TOOLS},
+            {"messages": [{**ask, "content": "Nani?"}, CALLING], "language": "sw"},
+        ],
+    )
+    steps = [
+        (
+            Rewrite(model="m", prompt="{response}"),
+            [NOTHING_SHOWN, "its response calls tools, and only texts are replaced"],
+        ),
+        (
+            Revise(model="m", by="none"),
+            ["it has tools, which the model is not shown", "its answer calls tools, and only texts are revised"],
+        ),
+        (ToolUse(assistant="m"), [NOTHING_SHOWN, "it has no tools"]),
+        (Converse(assistant="m", user="m"), ["it has tools, which the model is not shown"]),
+    ]
+    for step, reasons in steps:
+        model = scripted(lambda request: "Sijui.")
+        made, bad = gathered(Kind.SFT, step.make(rows.take([True, len(reasons) > 1]), bench({"m": model})))
+        assert not made and not model.requests and [row.reason for row in bad] == reasons, step.tag
+    # A rewritten attribute replaces no text, so the call may be read.
+    model = scripted(lambda request: "hali ya hewa")
+    step = Rewrite(model="m", prompt="{response}", into={"attribute.topic": "answer"})
+    ((row,), _) = gathered(Kind.SFT, step.make(rows, bench({"m": model})))
+    assert row["attributes"]["rewrite.topic"] == "hali ya hewa" and row["messages"][1] == CALLING
+    assert "hali_ya_hewa(" in model.requests[0].messages[-1][1]
+
+
+def test_judges_and_reward_models_do_not_score_what_they_do_not_see(make, bench, scripted):
+    ask, answer = {"role": "user", "content": "Nini?"}, {"role": "assistant", "content": "Mbuni wa Afrika."}
+    seen = {"messages": [ask, answer], "language": "sw"}
+    rows = make(Kind.SFT, [{**seen, "videos": ["a.mp4"]}, seen, {**seen, "tools": TOOLS}])
+    model = scripted(
+        lambda request: {"reason": "x", **{key: 4 for key in request.schema["properties"] if key != "reason"}}
+    )
+    context = bench({"m": model})
+    frame = Judge(model="m", method="direct", audit_rows=0, probes=0).score(rows, context, None)
+    assert frame["unjudged"].to_list() == ["media", None, None] and frame["score"].is_null().to_list()[0]
+    assert all("<video>" not in str(request.messages) for request in model.requests) and len(model.requests) == 1
+    assert context.warnings == ["judge: 1 rows have images, audios or videos, which judges are not shown; not judged"]
+    context = bench({"m": Length()})
+    frame = Reward(model="m").score(rows, context, None)
+    assert frame["unassessed"].to_list() == ["media", None, None] and frame["score"].to_list() == [None, 16.0, 16.0]
+    assert context.warnings == ["reward: 1 rows have images, audios or videos, which the model is not shown; no score"]
+
+
+def test_rows_with_other_media_or_tools_answer_other_prompts(make):
+    ask, answer = {"role": "user", "content": "Nini?"}, {"role": "assistant", "content": "Mbuni."}
+    beside = [{}, {}, {"images": ["a.png"]}, {"images": ["b.png"]}, {"images": ["b.png"]}, {"tools": TOOLS}]
+    rows = make(Kind.SFT, [{"messages": [ask, answer], "language": "sw", **one} for one in beside])
+    keys = prompt_keys(rows)
+    assert len(set(keys)) == 4 and keys[0] == keys[1] and keys[3] == keys[4]
+    assert [one is None for one in question_and_answer(rows)] == [False, False, True, True, True, False]

@@ -82,14 +82,14 @@ def open_conversation(kind: Kind, turns: Sequence[Turn], *, tools: bool = False)
     return OpenConversation(tuple(left), begun)
 
 
-def not_shown(rows: Rows, names: Sequence[str] = ("tools", *MEDIA)) -> list[str | None]:
+def not_shown(rows: Rows, *, tools: bool = True) -> list[str | None]:
     """For each row what a model that is asked in text would miss: its tools, or its images and the like.
 
     Args:
-        names: the optional columns to look at.
+        tools: whether a list of tools counts. Calls are shown as text (:func:`curate.rows.message_text`).
     """
     reasons: list[str | None] = [None] * len(rows)
-    for name in names:
+    for name in (*(("tools",) if tools else ()), *MEDIA):
         if name in rows.table.column_names and rows.table[name].null_count < len(rows):
             for place, value in enumerate(rows.table[name].to_pylist()):
                 if value is not None and reasons[place] is None:
@@ -98,13 +98,14 @@ def not_shown(rows: Rows, names: Sequence[str] = ("tools", *MEDIA)) -> list[str 
 
 
 def question_and_answer(rows: Rows) -> list[tuple[str, str] | None]:
-    """The last user turn and its answer of each row; None where one is missing. Answers labelled as bad count as
-    missing."""
+    """The last user turn and its answer of each row; None where one is missing, or is about images and the like, which
+    no prompt shows. Answers labelled as bad count as missing."""
     if rows.kind not in (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED):
         return [None] * len(rows)
     prompts = rows.table[PROMPT_COLUMN[rows.kind]].to_pylist()
     answers: list[Any] = rows.table[ANSWER_COLUMN[rows.kind]].to_pylist() if rows.kind in ANSWER_COLUMN else prompts
     good = rows.table["label"].to_pylist() if rows.kind is Kind.UNPAIRED else [True] * len(rows)
+    good = [one and unseen is None for one, unseen in zip(good, not_shown(rows, tools=False), strict=True)]
     pairs: list[tuple[str, str] | None] = []
     for prompt, turns, is_good in zip(prompts, answers, good, strict=True):
         question = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")

@@ -1,7 +1,8 @@
 """Takes rows apart into named texts, and puts them together again with new ones, as the same or another kind of row.
 
 ``prompt`` is the last user turn; ``response``, ``chosen``, ``rejected``, ``completion`` are the last turn of that
-answer. A rewriting step sees and replaces one turn; all others stay.
+answer. A rewriting step sees and replaces one turn; all others stay. Calls of tools are seen as text
+(:func:`curate.rows.message_text`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import orjson
 
 from curate.generation.common.conversations import CHATS, PROMPT_COLUMN, Turn
 from curate.generation.common.requests import InvalidResponse, clean
-from curate.rows import Kind
+from curate.rows import Kind, message_text
 from curate.rows.kinds import ROLES
 from curate.steps import Rows
 
@@ -94,9 +95,14 @@ class Item:
         if name == "conversation":
             every = [*self.earlier, *([{"role": "user", "content": self.prompt}] if self.prompt is not None else [])]
             every += self.answers.get("response", [])
-            return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in every)
+            return "\n\n".join(f"{turn['role']}: {message_text(turn)}" for turn in every)
         turns = self.answers.get(name, [])
-        return turns[-1]["content"] if turns else ""
+        return message_text(turns[-1]) if turns else ""
+
+    def calls(self, name: str) -> bool:
+        """Whether the last turn of an answer calls tools."""
+        turns = self.answers.get(name, [])
+        return bool(turns and turns[-1].get("tool_calls"))
 
     def as_kind(self, kind: Kind) -> Item:
         """A copy to become a row of that kind, with the fields that are copied."""

@@ -32,7 +32,6 @@ from curate.generation.common.requests import (
 from curate.generation.respond.params import ANSWER_IN, RespondParams
 from curate.generation.respond.tools import allowed_calls, check_tools, takes_tools
 from curate.rows import Kind
-from curate.rows.kinds import MEDIA
 from curate.rows.languages import UNKNOWN, base
 from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, signed
@@ -150,7 +149,11 @@ class RespondBatch:
             self.rows.table["group_id"],
             strict=True,
         )
-        vectors, unasked, all_tools = self._vectors(), not_shown(self.rows, MEDIA), self.rows.table["tools"].to_pylist()
+        vectors, unasked, all_tools = (
+            self._vectors(),
+            not_shown(self.rows, tools=False),
+            self.rows.table["tools"].to_pylist(),
+        )
         for place, (turns, row_language, asked, group) in enumerate(rows):
             tools = all_tools[place] or ""
             try:

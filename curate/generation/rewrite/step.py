@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
 from curate.catalog.suggestions import nearest
 from curate.errors import StepError
-from curate.generation.common.conversations import split_reasoning
+from curate.generation.common.conversations import not_shown, split_reasoning
 from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.generation.common.fields import (
     PREFIXES,
@@ -256,6 +256,7 @@ class _RewriteBatch:
     # -------------------------------------------------------------------------------------------------------- asking
     def _questions(self) -> Iterator[LLMRequest[_RequestKey]]:
         step, generator = self.step, self.context.model(self.step.model)
+        unseen = not_shown(self.rows, tools=False)
         names = texts_of_kind(self.rows.kind)
         sources = self.rows.table["source_language"].to_pylist() if self.rows.kind is Kind.PARALLEL else None
         for place, ((item, beside), row_language) in enumerate(
@@ -263,6 +264,11 @@ class _RewriteBatch:
         ):
             language = step.language or row_language
             if not self.context.is_open(language):
+                continue
+            called = next((name for name in self.mapping if item.calls(name)), None)
+            if (missing := unseen[place]) or called:
+                reason = missing or f"its {called} calls tools, and only texts are replaced"
+                self.bad.append(failed(self.rows, place, reason))
                 continue
             texts = {name: item.text(name) for name in names} | beside
             values = {**language_values(language), **language_values(row_language, "row_language")}

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from curate.errors import StepError
-from curate.generation.common.conversations import PROMPT_COLUMN, open_conversation
+from curate.generation.common.conversations import PROMPT_COLUMN, not_shown, open_conversation
 from curate.generation.common.derived_rows import derive_rows, failed, hash_of, random_numbers
 from curate.generation.common.prompts import (
     disarm,
@@ -34,7 +34,6 @@ from curate.generation.common.requests import (
 from curate.generation.tool_use.params import ASSISTANT, PARTS, RESULT, USER, Case, ToolUseParams
 from curate.generation.tool_use.tools import REPLY, RETURNED, check_calls, described
 from curate.rows import message_text
-from curate.rows.kinds import MEDIA
 from curate.rows.tools import Tools, tools_of
 from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, Sampling, signed
@@ -111,9 +110,7 @@ class ToolUseBatch:
         prompts = self.rows.table[PROMPT_COLUMN[kind]].to_pylist()
         attributes = self.rows.table["attributes"].to_pylist()
         drawn = random_numbers(self.context.seed, self.rows.ids.to_list(), step.tag, self.context.draw)
-        media = [
-            next((name for name in MEDIA if self.rows.table[name][place].is_valid), "") for place in range(len(prompts))
-        ]
+        unasked = not_shown(self.rows, tools=False)
         columns = zip(prompts, self.rows.table["tools"].to_pylist(), self.rows.language.to_list(), strict=True)
         for place, (turns, tools, own_language) in enumerate(columns):
             language = step.language or own_language
@@ -123,8 +120,8 @@ class ToolUseBatch:
             try:
                 if tools is None:
                     raise ValueError("it has no tools")
-                if media[place]:
-                    raise ValueError(f"it has {media[place]}, which the model is not shown")
+                if (missing := unasked[place]) is not None:
+                    raise ValueError(missing)
                 opened = open_conversation(kind, turns)
                 system = opened.system or ""
                 if self.system is not None:

@@ -46,7 +46,7 @@ class JudgeParams(Prompting, ScoreStep):
     """Parameters of ``judge``."""
 
     tag: ClassVar[str] = "judge"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PARALLEL})
     summary: ClassVar[str] = (
         "pairs or answers judged by language models or by a reference; judges are audited for bias first"

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import regex
 
+from curate.generation.common.conversations import not_shown
 from curate.generation.common.prompts import fence
 from curate.preferences.judge.params import JudgeParams
 from curate.preferences.pair.candidates import split_turns
@@ -42,7 +43,8 @@ class Item:
     reference: str | None = None
     reference_language: str = ""
     why_not: str = ""
-    """Why it cannot be judged: ``empty`` (an answer has no text), ``reference`` (it has none)."""
+    """Why it cannot be judged: ``empty`` (an answer has no text), ``media`` (it has images and the like, which a judge
+    is not shown), ``reference`` (it has none)."""
 
     @property
     def same(self) -> bool:
@@ -65,6 +67,7 @@ def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
     """The items of all rows; warns if texts were cut."""
     references = None if step.reference is None else references_of(step.reference, context)
     groups = rows.table["group_id"].to_pylist()
+    unseen = [None] * len(rows) if step.method == "reference" else not_shown(rows, tools=False)
     cut = 0
     items = []
     for place, (prompt, answers, language, source) in enumerate(_contents(rows)):
@@ -76,6 +79,8 @@ def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
         reference, tag, why_not = None, "", ""
         if any(not text.strip() for text in ready.values()):
             why_not = "empty"
+        elif unseen[place] is not None:
+            why_not = "media"
         elif references is not None:
             reference_of_row = references.find(groups[place], language, step.reference_language)
             if reference_of_row is not None:

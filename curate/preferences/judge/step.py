@@ -39,8 +39,8 @@ class Judge(JudgeParams):
     difference between two judges). Pairwise also ``consistency`` (share of judges whose two orders agree) and
     ``first_wins`` (share of the answers for one side that named the one shown first). Direct, with several criteria,
     also one score each. Attributes: ``unjudged`` (why there is no score: ``refused`` by the audit, ``failed``,
-    ``empty``, ``reference``: there is none), ``verdicts`` (of each judge), ``reasons``, ``problem`` (what was wrong
-    with a judge's answers), ``prompt_hash``.
+    ``empty``, ``media``: images and the like, which it is not shown, ``reference``: there is none), ``verdicts`` (of
+    each judge), ``reasons``, ``problem`` (what was wrong with a judge's answers), ``prompt_hash``.
     """
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
@@ -111,6 +111,11 @@ class Judge(JudgeParams):
                     f"{self.tag}: '{name}' gave no usable verdict on {len(failed):,} of {len(verdicts):,} rows: "
                     f"{failed[0].problem}"
                 )
+        unseen = sum(item.why_not == "media" for item in items)
+        if unseen:
+            context.warn(
+                f"{self.tag}: {unseen:,} rows have images, audios or videos, which judges are not shown; not judged"
+            )
         without = sum(item.why_not == "reference" for item in items)
         if without:
             context.warn(f"{self.tag}: {without:,} rows have no reference in '{self.reference}' and are not judged")

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import polars as pl
 
 from curate.rows import Kind, message_text
 from curate.rows.fields import latest_value
 from curate.rows.ids import finish
+from curate.rows.kinds import MEDIA
 from curate.steps import Rows
 
 Turn = dict[str, Any]
@@ -61,7 +63,8 @@ def candidates(rows: Rows) -> list[Candidate]:
 
 
 def prompt_keys(rows: Rows, *, across: bool = False) -> list[bytes]:
-    """16 bytes for each row, equal for rows that answer the same prompt in the same language.
+    """16 bytes for each row, equal for rows that answer the same prompt, with the same tools and media, in the same
+    language.
 
     Args:
         across: treat the same item in any language as the same prompt (``group_id``).
@@ -70,9 +73,11 @@ def prompt_keys(rows: Rows, *, across: bool = False) -> list[bytes]:
         begun = hashlib.blake2b(digest_size=16, person=b"curate-item")
         return [finish(begun, group.encode()) for group in rows.table["group_id"].to_pylist()]
     begun = hashlib.blake2b(digest_size=16, person=b"curate-prompt")
+    beside: list[dict[str, Any]] = rows.table.select(["tools", *MEDIA]).to_pylist()
+    given = [{name: value for name, value in one.items() if value is not None} for one in beside]
     return [
-        finish(begun, _packed(language, one.prompt))
-        for language, one in zip(rows.language.to_list(), candidates(rows), strict=True)
+        finish(begun, _packed(language, one.prompt) + (orjson.dumps(more) if more else b""))
+        for language, one, more in zip(rows.language.to_list(), candidates(rows), given, strict=True)
     ]
 
 

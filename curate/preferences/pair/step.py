@@ -50,7 +50,7 @@ class Pair(Prompting, GatherStep):
     """
 
     tag: ClassVar[str] = "pair"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED, Kind.PREFERENCE})
     summary: ClassVar[str] = "preference rows from scored answers to the same prompt"
 

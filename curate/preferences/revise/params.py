@@ -37,6 +37,7 @@ class ReviseParams(Prompting, RowStep):
     """Parameters of ``revise``."""
 
     tag: ClassVar[str] = "revise"
+    version: ClassVar[int] = 2
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, NUMBER_WORDS, ANSWERS)
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.PREFERENCE})
     batch: ClassVar[int] = 1_024

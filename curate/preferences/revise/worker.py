@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from curate.generation.common.conversations import not_shown
 from curate.generation.common.derived_rows import failed
 from curate.generation.common.prompts import disarm, fence
 from curate.generation.common.requests import (
@@ -66,9 +67,12 @@ class Reviser(ReviseBatch):
         yield self._make_rows(cases)
 
     def _cases(self) -> Iterator[Case]:
-        table = self.rows.table
+        table, unasked = self.rows.table, not_shown(self.rows)
         for place, language in enumerate(self.rows.language.to_list()):
             if not self.context.is_open(language):
+                continue
+            if (missing := unasked[place]) is not None:
+                self.bad.append(failed(self.rows, place, missing))
                 continue
             good = None
             if self.rows.kind is Kind.PREFERENCE:

@@ -46,7 +46,7 @@ class SelfConsistency(GlobalStep):
 
     tag: ClassVar[str] = "self_consistency"
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS, ANSWERS)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED})
     summary: ClassVar[str] = (
         "self-consistency: final answers of several samples vote, within a language or across all languages of an item"
