@@ -69,6 +69,13 @@ def export(version: Version, uses: Sequence[StepUse], to: Path, *, force: bool =
     Raises:
         ExportError: an output does not support rows of this kind, or a folder is in the way.
     """
+    if problems := check(version, uses, to, force=force):
+        raise ExportError("\n".join(problems))
+    return [_export(version, use, to / use.label) for use in uses]
+
+
+def check(version: Version, uses: Sequence[StepUse], to: Path, *, force: bool = False) -> list[str]:
+    """Why a version cannot be written: an output does not support its rows, or a folder is in the way."""
     problems = []
     for use in uses:
         if version.kind not in use.params.kinds:
@@ -83,9 +90,7 @@ def export(version: Version, uses: Sequence[StepUse], to: Path, *, force: bool =
                 else "already exists and is not an export"
             )
             problems.append(f"{folder} {what}")
-    if problems:
-        raise ExportError("\n".join(problems))
-    return [_export(version, use, to / use.label) for use in uses]
+    return problems
 
 
 def _export(version: Version, use: StepUse, folder: Path) -> Exported:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from curate.catalog import Catalog
@@ -94,7 +95,8 @@ def export(
         outputs: names of outputs (``trl``, ``llama-factory`` …) or labels of the dataset's ``outputs:``; those
             unless given.
         to: the folder; the export of an output is in ``to/<dataset>/<output>``.
-        by: ``language`` makes an export of each language, in ``to/<dataset>/<language>/<output>``.
+        by: ``language`` makes an export of each language, in ``to/<dataset>/<language>/<output>``. The rows are first
+            divided below ``to``, in one pass, and removed from there afterwards.
         force: replace an export that is there already.
 
     Raises:
@@ -104,8 +106,9 @@ def export(
     """
     from curate.catalog import Mark, StepUse
     from curate.errors import ExportError
+    from outputs.export import check, open_version
     from outputs.export import export as write
-    from outputs.export import open_version
+    from outputs.publishing.layout import by_language
 
     registry = registry or Registry.installed()
     loaded = _catalog(catalog, registry) if isinstance(catalog, Catalog) or Path(catalog).exists() else None
@@ -122,18 +125,21 @@ def export(
             raise ExportError(f"no output is called '{one}'{nearest(one, known)} (known: {', '.join(known)})")
         uses.append(listed.get(one) or StepUse(one, one, registry.get("output", one)(), Mark("command line", 1)))
     below = Path(to) / version.name
-    parts = (
-        [(version, below)]
-        if by is None
-        else [(version.of_language(language), below / language) for language in version.manifest["languages"]]
-    )
     written: list[Exported] = []
     problems: list[str] = []
-    for part, folder in parts:
-        try:
-            written += write(part, uses, folder, force=force)
-        except ExportError as error:
-            problems.append(str(error) if by is None else f"{part.language}: {error}")
+    if by is None:
+        written = write(version, uses, below, force=force)
+    else:
+        wrong = {one: check(version, uses, below / one, force=force) for one in version.manifest["languages"]}
+        problems = [f"{language}: {problem}" for language, found in wrong.items() for problem in found]
+        languages = [language for language, found in wrong.items() if not found]
+        below.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".tmp-", dir=below) as rows:
+            for language, part in zip(languages, by_language(version, languages, Path(rows)), strict=True):
+                try:
+                    written += write(part, uses, below / language, force=force)
+                except ExportError as error:
+                    problems.append(f"{language}: {error}")
     for exported in written:
         note_copy(opened, version.name, version.version, exported.folder)
     if problems:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.catalog.params import Params
@@ -32,8 +31,6 @@ class Version:
     version: str
     folder: Path
     manifest: Mapping[str, Any]
-    language: str | None = None
-    """If set, only the rows in this language; the manifest's counts are then of these."""
 
     @property
     def kind(self) -> Kind:
@@ -50,25 +47,12 @@ class Version:
         """The names of its splits, in order."""
         return tuple(self.manifest["splits"])
 
-    def of_language(self, language: str) -> Version:
-        """The rows of the version in one language."""
-        splits = {
-            name: {**about, "rows": about["languages"].get(language, 0)}
-            for name, about in self.manifest["splits"].items()
-        }
-        counts = {"splits": splits, "rows": self.manifest["languages"].get(language, 0)}
-        return replace(self, language=language, manifest={**self.manifest, **counts})
-
     def rows(self, split: str, batch: int = _BATCH) -> Iterator[Rows]:
         """The rows of a split in order, in batches."""
         for path in self.manifest["splits"][split]["files"]:
             with pq.ParquetFile(self.folder / path) as file:
                 for part in file.iter_batches(batch):
-                    table = pa.Table.from_batches([part])
-                    if self.language is not None:
-                        table = table.filter(pc.equal(table["language"], self.language))
-                    if table.num_rows or self.language is None:
-                        yield Rows(self.kind, table)
+                    yield Rows(self.kind, pa.Table.from_batches([part]))
 
 
 @dataclass

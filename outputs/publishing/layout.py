@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +164,34 @@ def files(version: Version, layout: Layout, folder: Path) -> list[Item]:
             one = known[path]
             items.append(Item(path, one["bytes"], one["sha256"], version.folder / path, one["rows"]))
         return items
-    names = list(layout.places)
-    written: list[Item] = []
+    written = _divided(version, list(layout.places), keys(version.kind), folder)
+    return sorted((item for _, _, items in written for item in items), key=lambda item: item.path)
+
+
+def by_language(version: Version, languages: Sequence[str], folder: Path) -> Iterator[Version]:
+    """The rows of each language as a version of its own, whose files are written to ``folder``; the version's files are
+    read once (for every 128 languages)."""
+    named: dict[str, dict[str, list[str]]] = {language: {} for language in languages}
+    for split, language, items in _divided(version, languages, ["language"], folder):
+        named[language][split] = [item.path for item in items]
+    for language in languages:
+        splits = {
+            split: {**about, "rows": about["languages"].get(language, 0), "files": named[language][split]}
+            for split, about in version.manifest["splits"].items()
+        }
+        counts = {"splits": splits, "rows": version.manifest["languages"][language]}
+        yield replace(version, folder=folder, manifest={**version.manifest, **counts})
+
+
+def _divided(
+    version: Version, names: Sequence[str], columns: Sequence[str], folder: Path
+) -> Iterator[tuple[str, str, list[Item]]]:
+    """(split, name, files) of the rows with each name, which is the values of some columns with hyphens between."""
     for split in version.splits:
         for start in range(0, len(names), _OPEN_AT_ONCE):
-            written += _part(version, split, names[start : start + _OPEN_AT_ONCE], folder)
-    return sorted(written, key=lambda item: item.path)
+            part = _part(version, split, names[start : start + _OPEN_AT_ONCE], columns, folder)
+            for name, items in part.items():
+                yield split, name, items
 
 
 def digest(path: Path) -> str:
@@ -220,18 +242,20 @@ class _Writer:
             self.number, self.rows = self.number + 1, 0
 
 
-def _part(version: Version, split: str, names: Sequence[str], folder: Path) -> list[Item]:
+def _part(
+    version: Version, split: str, names: Sequence[str], columns: Sequence[str], folder: Path
+) -> dict[str, list[Item]]:
     target = schema(version.kind, version.extras)
     writers = {name: _Writer(folder, f"data/{name}/{split}", target) for name in names}
     for rows in version.rows(split):
-        for name, table in _by_key(narrow(rows.table, version.extras), keys(version.kind)):
+        for name, table in _by_key(narrow(rows.table, version.extras), columns):
             if name in writers:
                 writers[name].add(table)
         while sum(writer.size for writer in writers.values()) > _HELD_BYTES:
             max(writers.values(), key=lambda writer: writer.size).flush()
     for writer in writers.values():
         writer.end()
-    return [item for writer in writers.values() for item in writer.items]
+    return {name: writer.items for name, writer in writers.items()}
 
 
 def _by_key(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
