@@ -100,7 +100,7 @@ class Common(Source):
     max_row_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = MAX_ROW
     """Rows larger than this (in bytes; in characters if text is decoded first) are quarantined unread."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lines: ClassVar[bool] = False
     """Whether positions are lines, counted from 1, instead of rows, counted from 0."""
     padded: ClassVar[bool] = False

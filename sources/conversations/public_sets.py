@@ -38,20 +38,46 @@ def _oasst(records: Records) -> Records:
         messages[name] = record
         if row.get("parent_id") is not None and row.get("role") == "assistant":
             parents.add(str(row["parent_id"]))
+    circles = _circles({name: row.get("parent_id") for name, (_, row, _) in messages.items()})
     # An answer is a last one if no answer follows, whether or not somebody asked on.
     answered = {str(messages[one][1].get("parent_id")) for one in parents if one in messages}
     for name, (place, row, size) in messages.items():
+        if name in circles:
+            yield FailedRow(
+                f"row {place}", f"the message {name} answers itself, through {circles[name]:,} messages", ""
+            )
+            continue
         if row.get("role") != "assistant" or name in answered:
             continue
         path = [row]
         while (above := path[-1].get("parent_id")) is not None:
-            if str(above) not in messages or len(path) > len(messages):
+            if str(above) not in messages:
                 yield FailedRow(f"row {place}", f"the message {above} that it answers is not in the file", "")
+                break
+            if str(above) in circles:
+                yield FailedRow(f"row {place}", f"the message {above} that it answers answers itself", "")
                 break
             path.append(messages[str(above)][1])
         else:
             turns = [{"role": one.get("role"), "content": one.get("text")} for one in reversed(path)]
             yield place, {**row, MESSAGES: turns, TREE: str(row.get("message_tree_id"))}, size
+
+
+def _circles(parents: Mapping[str, Any]) -> dict[str, int]:
+    """Message → how many messages are in the circle of answers that it is in, of those that are in one."""
+    found: dict[str, int] = {}
+    known: set[str] = set()
+    for name in parents:
+        walk: dict[str, int] = {}
+        one = name
+        while one in parents and one not in known and one not in walk:
+            walk[one] = len(walk)
+            one = str(parents[one])
+        if one in walk:
+            circle = [each for each, place in walk.items() if place >= walk[one]]
+            found |= dict.fromkeys(circle, len(circle))
+        known |= walk.keys()
+    return found
 
 
 def _oasst_trees(records: Records) -> Records:

@@ -37,6 +37,12 @@ _LISTED = (
     "access to the following functions",
 )
 """Before the functions in the system messages of ToolACE and Glaive."""
+_ABOUT_CALLS = re.compile(
+    r"\b(?:functions?|func\d+|tools?|calls?|parameters?|invoke)\b|\buse them\b|\bno other text\b", re.IGNORECASE
+)
+"""What is in every sentence of their instructions for calls."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_BLANK = re.compile(r"\n{3,}")
 
 
 # --------------------------------------------------------------------------------------------------------- descriptions
@@ -281,7 +287,7 @@ def described_in_system(system: str, text: Text) -> tuple[str, str] | None:
     if tagged:
         values: list[Any] = []
         for one in tagged:
-            values += _decoded(one[1])
+            values += _decoded(one[1])[0]
         tools = tools_text(values, text)
         if tools is None:
             return None
@@ -293,13 +299,29 @@ def described_in_system(system: str, text: Text) -> tuple[str, str] | None:
     for phrase in _LISTED:
         at = system.find(phrase)
         begin = min((one for one in (system.find("[", at), system.find("{", at)) if one >= 0), default=-1)
-        if at >= 0 and begin >= 0 and (values := _decoded(system[begin:])) and (tools := tools_text(values, text)):
-            return tools, ""
+        if at < 0 or begin < 0:
+            continue
+        values, length = _decoded(system[begin:])
+        if values and (tools := tools_text(values, text)):
+            after = system[begin + length :].lstrip(" .,;:\t")
+            return tools, _BLANK.sub("\n\n", f"{_not_about_calls(system[:begin])}\n{_not_about_calls(after)}").strip()
     return None
 
 
-def _decoded(written: str) -> list[Any]:
-    """The JSON values at the beginning of a text, one after the other; those of a list one by one."""
+def _not_about_calls(system: str) -> str:
+    """A part of a system message without the sentences that speak of functions, tools or calls."""
+    lines = []
+    for line in system.split("\n"):
+        sentences = _SENTENCE_END.split(line)
+        kept = [one for one in sentences if not _ABOUT_CALLS.search(one)]
+        if kept:
+            lines.append(line if len(kept) == len(sentences) else " ".join(kept))
+    return "\n".join(lines)
+
+
+def _decoded(written: str) -> tuple[list[Any], int]:
+    """The JSON values at the beginning of a text, one after the other, those of a list one by one; and where they
+    end."""
     values: list[Any] = []
     at = 0
     while at < len(written) and written[at] in "[{":
@@ -309,4 +331,4 @@ def _decoded(written: str) -> list[Any]:
             break
         values += value if isinstance(value, list) else [value]
         at += len(written[at:]) - len(written[at:].lstrip(" ,\n\r\t"))
-    return values
+    return values, at

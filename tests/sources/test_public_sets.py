@@ -146,9 +146,16 @@ def test_oasst_trees_give_the_same_conversations(read: Read, jsonl: Write) -> No
 
 
 def test_a_circle_of_messages_is_no_conversation(read: Read, jsonl: Write) -> None:
-    rows = [*FLAT[:2], oasst("a", "b", "assistant", "x"), oasst("b", "a", "prompter", "y")]
+    circle = [oasst("a", "b", "assistant", "x"), oasst("b", "a", "prompter", "y"), oasst("c", "c", "assistant", "z")]
+    rows = [*FLAT[:2], *circle, oasst("d", "b", "assistant", "w"), oasst("e", "d", "prompter", "v")]
     out = read(JsonLines(path=jsonl(*rows), language="{lang}", license="x"))
     assert [[turn["content"] for turn in row["messages"]] for row in out.rows] == [["Wie geht es?", "Gut."]]
+    assert [one.partition(": ")[2] or one for one in out.reasons] == [
+        "the message a answers itself, through 2 messages",
+        "the message b answers itself, through 2 messages",
+        "the message c answers itself, through 1 messages",
+        "the message b that it answers answers itself",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,31 @@ def test_glaive_is_read_from_its_two_columns(read: Read, jsonl: Write) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ("You are a helpful assistant with access to the following functions. Use them if required -\n", "", None),
+        ("Jibu kwa Kiswahili. You have access to the following functions. Use them if required -\n", "",
+         "Jibu kwa Kiswahili."),
+        ("You have access to the following functions:\n", "\n\nAnswer in Thai.\n  Never guess.",
+         "Answer in Thai.\n  Never guess."),
+        ("You are an expert in composing functions. Heute ist Montag. Here is a list of functions in JSON format that "
+         "you can invoke:\n", ". \nShould you decide to return the function call(s), \nput it in the format of "
+         "[func1(a=1), func2(b=2)]\nNO other text MUST be included.\nTime: 10:00.", "Heute ist Montag.\n\nTime: 10:00."),
+    ],
+)  # fmt: skip
+def test_a_system_message_keeps_what_is_not_about_calls(
+    read: Read, jsonl: Write, before: str, after: str, kept: str | None
+) -> None:
+    described = {"name": "saa", "description": "Which tool is it?", "parameters": PARAMETERS}
+    row = {"messages": [{"role": "system", "content": f"{before}{json.dumps([described])}{after}"}, ASK, SAY]}
+    source = JsonLines(path=jsonl(row), **GIVEN)
+    (made,) = read(source).rows
+    assert json.loads(made["tools"]) == [{"type": "function", "function": described}]
+    assert [turn["content"] for turn in made["messages"] if turn["role"] == "system"] == ([kept] if kept else [])
+    assert "system (instructions for tool calls" in str(source.unused("s"))
+
+
 def test_toolace_calls_are_written_as_in_python(read: Read, jsonl: Write) -> None:
     functions = [{"name": "Market Trends API", "description": "", "parameters": {
         "type": "dict", "properties": {"kind": {"type": "string"}, "n": {"type": "int"}}, "required": ["kind"]},
