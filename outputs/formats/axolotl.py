@@ -6,7 +6,7 @@ Axolotl reads each with the strategy that its YAML names. After ``docs/`` and ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,12 +14,12 @@ import pyarrow as pa
 from pydantic import PrivateAttr
 
 from curate.rows import Kind
-from curate.rows.kinds import FUNCTION, STRING, messages_type
+from curate.rows.kinds import FUNCTION, MEDIA, PLACEHOLDERS, STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import conversation, unfit
 from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.rendered import RENDERED, RenderedForm
-from outputs.formats.structure import arguments_of, tools_of
+from outputs.formats.structure import arguments_of, need_places, pieces, tools_of
 from outputs.formats.template import shared_beginning
 from outputs.formats.turns import (
     MULTI,
@@ -34,7 +34,7 @@ from outputs.formats.turns import (
     split_system,
 )
 
-Task = Literal["sft", "dpo", "kto", "reward", "completion"]
+Task = Literal["sft", "multimodal", "dpo", "kto", "reward", "completion"]
 _MESSAGES = messages_type()
 _CALL = pa.struct([pa.field("id", STRING), pa.field("type", STRING), pa.field("function", FUNCTION)])
 # Optional part → Axolotl's field. It removes nulls, and parses arguments that are text.
@@ -45,8 +45,11 @@ _FIELDS: Mapping[str, tuple[str, pa.DataType]] = {
     "reasoning": ("reasoning_content", STRING),
     "weight": ("train", pa.bool_()),
 }
+_PART = pa.struct([pa.field(name, STRING, nullable=name != "type") for name in ("type", "text", "path", "url")])
+_PARTS = pa.list_(pa.field("element", pa.struct([("role", STRING), ("content", pa.list_(_PART))]), nullable=False))
+"""Messages with media: Axolotl removes nulls."""
 _TASKS: Mapping[Kind, tuple[Task, ...]] = {
-    Kind.SFT: ("sft",),
+    Kind.SFT: ("sft", "multimodal"),
     Kind.PREFERENCE: ("dpo", "reward"),
     Kind.UNPAIRED: ("kto",),
     Kind.DOCUMENT: ("completion",),
@@ -66,21 +69,37 @@ def _message(turn: Turn) -> dict[str, Any]:
     return {**named, "train": False} if "weight" in turn else named
 
 
+def _in_parts(turns: Sequence[Turn], row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Messages whose contents are lists of texts and media, as a multimodal model's processor reads them."""
+    media = {PLACEHOLDERS[name]: iter(row.get(name, ())) for name in MEDIA}
+    shown = any(name in row for name in MEDIA)
+    for turn in turns:
+        parts = []
+        for piece in pieces(turn["content"]) if shown else [turn["content"]]:
+            if shown and piece in media:
+                place = next(media[piece])
+                where = "url" if "://" in place or place.startswith("data:") else "path"
+                parts.append({"type": piece.strip("<>"), where: place})
+            else:
+                parts.append({"type": "text", "text": piece})
+        yield {"role": turn["role"], "content": parts or [{"type": "text", "text": ""}]}
+
+
 class Axolotl(RenderedForm):
     """Data for Axolotl: ``messages`` (SFT), ``prompt``, ``chosen``, ``rejected`` (DPO), rendered ``prompt`` and
     ``completion`` with ``label`` (KTO), ``system``, ``input``, ``chosen``, ``rejected`` (reward models), ``text``
     (completion); and the YAML part that reads it."""
 
     tag: ClassVar[str] = "axolotl"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[Kind]] = frozenset(_TASKS)
     summary: ClassVar[str] = "Axolotl: SFT, DPO, KTO, reward models, completion, with the YAML part."
     packed_json: ClassVar[bool] = False
     reader: ClassVar[str] = "Axolotl"
 
     task: Task | None = None
-    """The task. Default: ``sft``, ``dpo`` (preferences; or ``reward``), ``kto`` (unpaired), ``completion``
-    (documents)."""
+    """The task. Default: ``sft`` (conversations; or ``multimodal``, with media and without tools), ``dpo``
+    (preferences; or ``reward``), ``kto`` (unpaired), ``completion`` (documents)."""
     template_file: str | None = None
     """The chat template that renders the text for KTO, and in which DPO answers must be found: a Jinja file, a
     ``tokenizer_config.json``, or a model's folder. Default: ChatML. Axolotl's own setting stays
@@ -95,6 +114,8 @@ class Axolotl(RenderedForm):
         return [*super().check(kind), *unfit("task", self.task, kind, _TASKS)]
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        if self.task == "multimodal":
+            return {"messages": _PARTS}
         if kind is Kind.SFT:
             return {"messages": self._messages(), **({"tools": STRING} if self.has("tools") else {})}
         if kind is Kind.DOCUMENT:
@@ -112,6 +133,8 @@ class Axolotl(RenderedForm):
         return pa.list_(pa.field("element", dtype, nullable=False)) if more else _MESSAGES
 
     def keeps(self, kind: Kind) -> frozenset[str]:
+        if self.task == "multimodal":  # its collator reads role and content only
+            return frozenset(MEDIA)
         if kind is Kind.SFT:
             return RENDERED | {"weight"}
         # Its strategies for DPO and reward models read role and content only.
@@ -123,6 +146,10 @@ class Axolotl(RenderedForm):
         if kind is Kind.SFT:
             turns = conversation(row)
             need_trained(turns)  # it drops samples without a token to train on
+            if self.task == "multimodal":
+                need_no_tools(turns)
+                need_places(row, turns)
+                return {"messages": list(_in_parts(turns, row))}
             tools_of(row)
             return {
                 "messages": [_message(turn) for turn in turns] if self._extras else turns,
@@ -170,6 +197,7 @@ class Axolotl(RenderedForm):
         train, test = self.train_and_test(version, written)
         strategies: dict[Task, dict[str, Any]] = {
             "sft": {"type": "chat_template", "field_messages": "messages", "roles_to_train": ["assistant"]},
+            "multimodal": {"type": "chat_template", "field_messages": "messages", "roles_to_train": ["assistant"]},
             "dpo": {
                 "type": "chat_template.default",
                 "field_messages": "prompt",
@@ -180,7 +208,7 @@ class Axolotl(RenderedForm):
             "reward": {"type": "bradley_terry.chat_template"},
             "completion": {"type": "completion", "field": "text"},
         }
-        if kind is Kind.SFT and self.has("weight"):
+        if task == "sft" and self.has("weight"):
             strategies["sft"]["message_field_training"] = "train"
         strategy = strategies[task]
         if task == "reward":
@@ -194,6 +222,17 @@ class Axolotl(RenderedForm):
             values |= {"reward_model": True, "model_type": "AutoModelForSequenceClassification", "num_labels": 1}
         if task in ("sft", "dpo", "reward"):
             values["chat_template"] = "tokenizer_default"
+        if task == "multimodal":
+            values |= {
+                "processor_type": "AutoProcessor",
+                "skip_prepare_dataset": True,
+                "remove_unused_columns": False,
+                "sample_packing": False,
+            }
+            written.notes.append(
+                "media are parts of the messages: paths relative to the folder where the training starts, or URLs, "
+                "which the model's processor opens; Axolotl names the chat_template of some models"
+            )
         if task == "kto":
             written.notes.append(
                 f"prompts and completions are text, rendered with {self.template.name}; "

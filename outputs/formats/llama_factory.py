@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -27,7 +28,6 @@ from outputs.formats.structure import (
     arguments_of,
     dump,
     need_places,
-    need_single_results,
     tools_of,
 )
 from outputs.formats.turns import (
@@ -55,6 +55,8 @@ _SHOWN = ("<image>", "<video>", "<audio>")
 _PLACEHOLDER = re.compile("|".join(_SHOWN))
 CALL = "function_call"
 _MARKS = re.compile(r"</?think>|</?tool_call>")
+BETWEEN_RESULTS = "\n</tool_response>\n<tool_response>\n"
+"""Between several results in one turn: what LLaMA-Factory writes between those of OpenAI's form."""
 
 
 class ShareGptForm(ExportFormat):
@@ -105,11 +107,6 @@ class ShareGptForm(ExportFormat):
             raise UnsupportedRow(MARKS)
         return f"<think>\n{thought}\n</think>\n\n{text}"
 
-    def need_results(self, turns: Sequence[Turn]) -> None:
-        """Refuses several results in a row, each of which would need a turn of its own between calls."""
-        if self._extras:
-            need_single_results(turns)
-
     def more_columns(self) -> dict[str, pa.DataType]:
         """The columns of tools and media."""
         tools: dict[str, pa.DataType] = {"tools": STRING} if self.has("tools") else {}
@@ -155,12 +152,31 @@ def _alternatives(row: Mapping[str, Any], columns: Iterable[str]) -> list[Turn]:
     return [turn for name in columns if name != "rejected" for turn in row[name]]
 
 
+def _one_result(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with results of tools that follow each other in one.
+
+    Raises:
+        UnsupportedRow: one of them has a mark that stands between results.
+    """
+    made: list[Turn] = []
+    for is_result, group in groupby(turns, lambda turn: turn["role"] == "tool"):
+        run = list(group)
+        if not is_result or len(run) == 1:
+            made += run
+            continue
+        texts = [turn["content"] for turn in run]
+        if any("tool_response>" in text for text in texts):
+            raise UnsupportedRow(MARKS)
+        made.append({**run[0], "content": BETWEEN_RESULTS.join(texts)})
+    return made
+
+
 class LlamaFactory(ShareGptForm):
     """Data for LLaMA-Factory: ``conversations`` of ``{from, value}``, with ``chosen`` and ``rejected`` objects for
     preferences and ``kto_tag`` for KTO, ``text`` for pre-training; ``dataset_info.json`` describes each split."""
 
     tag: ClassVar[str] = "llama-factory"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[Kind]] = frozenset(_STAGES)
     summary: ClassVar[str] = "LLaMA-Factory: SFT, DPO, reward, KTO, pre-training, with dataset_info.json."
     packed_json: ClassVar[bool] = False
@@ -176,6 +192,7 @@ class LlamaFactory(ShareGptForm):
     """LLaMA-Factory's name of the model's template (``qwen3``, ``llama3`` …), for the configuration. Default: left for
     you to set there."""
     _placeholders: int = PrivateAttr(default=0)
+    _joined: int = PrivateAttr(default=0)
 
     def check(self, kind: Kind) -> list[str]:
         return [*super().check(kind), *unfit("stage", self.stage, kind, _STAGES)]
@@ -192,13 +209,19 @@ class LlamaFactory(ShareGptForm):
 
     def begin(self) -> None:
         super().begin()
-        self._placeholders = 0
+        self._placeholders = self._joined = 0
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        several = False
+        if kind is not Kind.DOCUMENT:
+            column = "messages" if kind is Kind.SFT else "prompt"
+            turns = _one_result(row[column])
+            several, row = len(turns) < len(row[column]), {**row, column: turns}
         fields = self._converted(kind, row)
         if kind is Kind.DOCUMENT:
             return fields
         fields |= self.more(kind, row)
+        self._joined += several
         if not any(name in row for name in MEDIA):
             turns = [*fields["conversations"], *(fields[side] for side in ("chosen", "rejected") if side in fields)]
             self._placeholders += any(_PLACEHOLDER.search(turn["value"]) for turn in turns)
@@ -209,10 +232,8 @@ class LlamaFactory(ShareGptForm):
             return need_text(row)
         if kind is Kind.SFT:
             turns = conversation(row)
-            self.need_results(turns)
             need_alternation(split_system(turns, empty=False)[1], ends_with="assistant")
             return {"conversations": self.said(turns)}
-        self.need_results(row["prompt"])
         need_alternation(split_system(row["prompt"], empty=False)[1], ends_with="prompt")
         prompt = self.said(row["prompt"])
         if kind is Kind.PREFERENCE:
@@ -275,6 +296,11 @@ class LlamaFactory(ShareGptForm):
         missing = "" if self.template or kind is Kind.DOCUMENT else " template=TEMPLATE"
         run = f"llamafactory-cli train llama_factory.yaml model_name_or_path=MODEL{missing} finetuning_type=lora"
         self.remark(written)
+        if self._joined:
+            written.notes.append(
+                f"{self._joined:,} rows have several results in a row, written into one turn with </tool_response>, "
+                "<tool_response> between, as LLaMA-Factory does: templates without these marks show them as text"
+            )
         if self._placeholders:
             written.notes.append(
                 f"{self._placeholders:,} rows have {', '.join(_SHOWN)} in a text; with a multimodal template "

@@ -18,7 +18,7 @@ from outputs.formats.files import Format
 from outputs.formats.forms import ExportFormat, conversation
 from outputs.formats.llama_factory import SAID, SAYINGS, TAGS, ShareGptForm
 from outputs.formats.readme import UsageGuide
-from outputs.formats.structure import JSON, OBJECTS, need_places, pieces, tools_of
+from outputs.formats.structure import JSON, OBJECTS, need_places, need_single_results, pieces, tools_of
 from outputs.formats.turns import (
     ENDS,
     MULTI,
@@ -248,7 +248,7 @@ class ShareGpt(ShareGptForm):
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         turns = conversation(row) if kind is Kind.SFT else row["prompt"]
-        self.need_results(turns)
+        need_single_results(turns)
         need_alternation(split_system(turns)[1], ends_with="assistant" if kind is Kind.SFT else "prompt")
         fields: dict[str, Any] = {"conversations": self.said(turns)}
         if kind is Kind.PREFERENCE:

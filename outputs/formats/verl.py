@@ -5,24 +5,26 @@ After ``verl/utils/dataset/`` and ``verl/trainer/config/`` of 0.9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
 from curate.rows import Kind
-from curate.rows.kinds import MESSAGE_EXTRAS, STRING, messages_type
+from curate.rows.kinds import MESSAGE_EXTRAS, PLACEHOLDERS, STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation, unfit
 from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.rendered import RENDERED, RenderedForm
-from outputs.formats.structure import dump, spoken, tools_of
+from outputs.formats.structure import COUNT, dump, spoken, tools_of
 from outputs.formats.turns import ENDS, Turn, UnsupportedRow, need_pair, need_prompt, need_trained
 
 Task = Literal["sft", "rl", "reward"]
 _MESSAGES = messages_type()
+_MEDIA: Mapping[str, str] = {"images": "image", "videos": "video"}
+"""Column of media that verl reads → the key of a reference."""
 _TASKS: Mapping[Kind, tuple[Task, ...]] = {
     Kind.SFT: ("sft", "rl"),
     Kind.PROMPT: ("rl",),
@@ -61,7 +63,7 @@ class Verl(RenderedForm):
     ``extra_info`` (RL); rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
 
     tag: ClassVar[str] = "verl"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[Kind]] = frozenset(_TASKS)
     summary: ClassVar[str] = "verl: multi-turn SFT, RL with ground truth, reward models."
     formats: ClassVar[tuple[Format, ...]] = ("parquet",)
@@ -101,7 +103,7 @@ class Verl(RenderedForm):
         task = self._task(kind)
         if task == "sft":
             messages = STRING if self._as_json else _MESSAGES
-            return {"messages": messages, **({"tools": STRING} if self.has("tools") else {})}
+            return {"messages": messages, **({"tools": STRING} if self.has("tools") else {}), **self._media()}
         if task == "reward":
             return {"prompt": STRING, "chosen": STRING, "rejected": STRING}
         return {
@@ -110,7 +112,28 @@ class Verl(RenderedForm):
             "ability": STRING,
             "reward_model": _struct(style=STRING, ground_truth=STRING),
             "extra_info": _struct(split=STRING, index=pa.int64(), id=STRING),
+            **self._media(),
         }
+
+    def _media(self) -> dict[str, pa.DataType]:
+        """The columns of media: each reference in an object, which verl passes on to the model's processor."""
+        return {
+            name: pa.list_(pa.field("element", _struct(**{key: STRING}), nullable=False))
+            for name, key in _MEDIA.items()
+            if self.has(name)
+        }
+
+    def _shown(self, row: Mapping[str, Any], turns: Sequence[Turn]) -> dict[str, Any]:
+        """The values of these columns; an empty list where a row has none.
+
+        Raises:
+            UnsupportedRow: the media do not fit the texts, in which verl counts places once a file has media.
+        """
+        names = self._media()
+        text = "\0".join(turn["content"] for turn in turns)
+        if any(text.count(PLACEHOLDERS[name]) != len(row.get(name, ())) for name in names):
+            raise UnsupportedRow(COUNT)
+        return {name: [{_MEDIA[name]: one} for one in row.get(name, ())] for name in names}
 
     @property
     def _as_json(self) -> bool:
@@ -120,8 +143,8 @@ class Verl(RenderedForm):
     def keeps(self, kind: Kind) -> frozenset[str]:
         task = self._task(kind)
         if task == "rl":  # its tools are those of the configuration
-            return frozenset()
-        return RENDERED | {"weight"} if task == "sft" else RENDERED
+            return frozenset(_MEDIA)
+        return RENDERED | {"weight", *_MEDIA} if task == "sft" else RENDERED
 
     def drops(self, kind: Kind) -> frozenset[str]:
         return super().drops(kind) | {"reasoning"} if self._task(kind) == "rl" else super().drops(kind)
@@ -139,7 +162,7 @@ class Verl(RenderedForm):
             need_trained(turns)
             tools_of(row)
             messages = dump([spoken(turn) for turn in turns]) if self._as_json else turns
-            return {"messages": messages, "tools": row.get("tools")}
+            return {"messages": messages, "tools": row.get("tools"), **self._shown(row, turns)}
         if task == "reward":
             return self._reward(row)
         return self._rl(kind, row)
@@ -171,6 +194,7 @@ class Verl(RenderedForm):
             "ability": self.ability,
             "reward_model": {"style": self.reward_style, "ground_truth": truth},
             "extra_info": {"split": row[SPLIT], "index": row[INDEX], "id": row["id"]},
+            **self._shown(row, turns),
         }
 
     def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
@@ -220,6 +244,11 @@ class Verl(RenderedForm):
                     "there are no test prompts: verl.yaml uses the training prompts, because verl requires some, and "
                     "turns testing off"
                 )
+        if media := [name for name in _MEDIA if self.has(name)]:
+            written.notes.append(
+                f"{' and '.join(media)} are paths relative to the folder where the training starts, URLs or data URLs, "
+                "which the processor of a multimodal model opens; a model without one cannot be trained on these files"
+            )
         values = {
             "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
             "defaults": [base, "_self_"],

@@ -16,6 +16,7 @@ from version_bench import HOSTILE, data_of
 
 from curate.rows import Kind, narrow
 from outputs.formats import structure
+from outputs.formats.llama_factory import BETWEEN_RESULTS
 from outputs.publishing.publish import publish
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "sft"
@@ -310,7 +311,10 @@ def from_sayings(sayings: Any) -> list[dict[str, Any]]:
             turn["tool_calls"] = [
                 {"type": "function", "function": one} for one in (calls if isinstance(calls, list) else [calls])
             ]
-        made.append(turn)
+        if turn["role"] == "tool":
+            made += [{**turn, "content": text} for text in turn["content"].split(BETWEEN_RESULTS)]
+        else:
+            made.append(turn)
     return made
 
 
@@ -334,8 +338,8 @@ def nameless(turns: Any) -> list[dict[str, Any]]:
 def test_sharegpt_holds_calls_as_turns(built, written, output, params):
     found = written(built(ROWS, BROKEN), output, meta=["group_id"], **params)
     read = loaded(found)
-    beside = {"beside"} if output == "sharegpt" else set()
-    assert set(read) == set(ROWS) - {"weight", "two calls"} - beside
+    beside = {"beside", "two calls"} if output == "sharegpt" else set()
+    assert set(read) == set(ROWS) - {"weight"} - beside
     for name, row in read.items():
         assert from_sayings(row["conversations"]) == nameless(ROWS[name]["messages"]), name
         tools = [one["function"] for one in ROWS[name].get("tools", ())]
@@ -343,11 +347,25 @@ def test_sharegpt_holds_calls_as_turns(built, written, output, params):
     assert found.written.skipped == {
         **ARGUMENTS,
         structure.LEFT_OUT["weight"]: 1,
-        structure.RESULTS: 1,
-        **({structure.BESIDE: 1} if beside else {}),
+        **({structure.BESIDE: 1, structure.RESULTS: 1} if beside else {}),
     }
-    assert any(note.startswith("1 rows are without their names") for note in found.written.notes)
-    assert beside or any(note.startswith(IDS) for note in found.written.notes)
+    assert bool(beside) != any("1 rows have several results in a row" in note for note in found.written.notes)
+    assert any(note.startswith(f"{1 if beside else 2} rows are without their names") for note in found.written.notes)
+    assert beside or any("2" + IDS[1:] in note for note in found.written.notes)
+
+
+def test_llama_factory_joins_results_unless_a_result_has_its_mark(built, written):
+    talk = [
+        user("Na mvua?"),
+        bot("", call("weather", {}), call("weather", {})),
+        result("x</tool_response>"),
+        result("y"),
+    ]
+    rows = {"marked": {**ROWS["two calls"], "messages": [*talk, bot("Sawa.")]}, "two calls": ROWS["two calls"]}
+    found = written(built(rows), "llama-factory", meta=["group_id"])
+    assert found.written.skipped == {structure.MARKS: 1}
+    [_, _, results, _] = loaded(found)["two calls"]["conversations"]
+    assert results == {"from": "observation", "value": "18:40\n</tool_response>\n<tool_response>\nฝนตก"}
 
 
 def test_llama_factory_is_told_of_tools_and_media(built, written):
@@ -444,6 +462,57 @@ def test_verls_rl_has_no_place_for_calls(built, written):
     found = written(built(ROWS), "verl", task="rl", ground_truth="response", meta=["group_id"])
     assert set(loaded(found)) == {"plain", "reasoning", "weight", "name"}
     assert set(found.written.skipped) == {structure.LEFT_OUT["tool_calls"]}
+
+
+@pytest.mark.parametrize("task", ["sft", "rl"])
+def test_verl_gets_images_and_videos_for_their_places(built, written, task):
+    film = {"language": "hi", "videos": ["a.mp4"], "messages": [user("<video>क्या है?"), bot("एक फ़िल्म।")]}
+    loose = {"language": "sw", "messages": [user("<image> ni nini?"), bot("Alama.")]}
+    sound = {"language": "sw", "audios": ["a.wav"], "messages": [user("<audio>"), bot("Wimbo.")]}
+    more = {"ground_truth": "response"} if task == "rl" else {}
+    version = built({**IMAGES, "film": film, "loose": loose, "sound": sound})
+    found = written(version, "verl", task=task, meta=["group_id"], **more)
+    read = loaded(found)
+    assert found.written.skipped == {structure.COUNT: 2, structure.LEFT_OUT["audios"]: 1}
+    assert {name: (row["images"], row["videos"]) for name, row in read.items()} == {
+        "picture": ([{"image": one} for one in IMAGES["picture"]["images"]], []),
+        "file": ([{"image": "pictures/b.png"}], []),
+        "no picture": ([], []),
+        "film": ([], [{"video": "a.mp4"}]),
+    }
+    column = "messages" if task == "sft" else "prompt"
+    assert read["picture"][column][0]["content"] == IMAGES["picture"]["messages"][0]["content"]
+    assert any(note.startswith("images and videos are paths") for note in found.written.notes)
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_axolotl_gets_media_as_parts_of_messages_if_asked(built, written, format):
+    sound = {"language": "sw", "audios": ["a.wav"], "messages": [user("Sikia: <audio>"), bot("Wimbo.")]}
+    version = built({**IMAGES, "sound": sound, "call": ROWS["call"], "weight": ROWS["weight"]})
+    found = written(version, "axolotl", task="multimodal", meta=["group_id"], format=format)
+    read = {name: objects(bare(row["messages"])) for name, row in loaded(found).items()}
+    assert found.written.skipped == {
+        structure.COUNT: 1,
+        structure.LEFT_OUT["tool_calls"]: 1,
+        structure.LEFT_OUT["weight"]: 1,
+    }
+    assert read["picture"][0]["content"] == [
+        {"type": "text", "text": "ما الفرق بين "},
+        {"type": "image", "url": "https://example.org/a.png"},
+        {"type": "text", "text": " و"},
+        {"type": "image", "url": "data:image/png;base64,iVBORw0="},
+        {"type": "text", "text": "؟"},
+    ]
+    assert read["file"] == [
+        {"role": "user", "content": [{"type": "image", "path": "pictures/b.png"}, {"type": "text", "text": "นี่คืออะไร"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "แมว"}]},
+    ]
+    assert read["sound"][0]["content"] == [{"type": "text", "text": "Sikia: "}, {"type": "audio", "path": "a.wav"}]
+    assert read["no picture"][1]["content"] == [{"type": "text", "text": "Dodoma."}]
+    config = yaml.safe_load((found.folder / "axolotl.yaml").read_text())
+    assert config["processor_type"] == "AutoProcessor" and config["skip_prepare_dataset"] is True
+    plain = written(version, "axolotl")
+    assert plain.written.skipped == {structure.LEFT_OUT["images"]: 3, structure.LEFT_OUT["audios"]: 1}
 
 
 @pytest.mark.parametrize(("output", "kind"), [("verl", Kind.PREFERENCE), ("axolotl", Kind.UNPAIRED)])

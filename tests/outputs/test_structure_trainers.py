@@ -18,8 +18,6 @@ from trainer_bench import text_of, trained
 
 from curate.rows import Kind
 
-SEVERAL = {"two calls"}  # results in a row, which LLaMA-Factory does not take
-
 
 @pytest.fixture
 def talking(tokenizer):
@@ -138,7 +136,7 @@ def answers(turns: Any, *, thinking: bool) -> str:
 def test_llama_factory_trains_on_calls(built, written, talking, template, format):
     found = written(built(ROWS), "llama-factory", format=format)
     read = factory_rows(found, talking, "sft", template)
-    kept = names(found, ROWS, "weight", *SEVERAL)
+    kept = names(found, ROWS, "weight")
     seen = {trained(talking, row["labels"]): text_of(talking, row["input_ids"]) for row in read}
     assert set(seen) == {answers(ROWS[name]["messages"], thinking=template == "qwen3") for name in kept}
     for name in kept:
