@@ -29,6 +29,10 @@ class Tools:
                 self.functions[name] = function
         self._validators = {name: _validator(one.get("parameters")) for name, one in self.functions.items()}
 
+    def unchecked(self) -> list[str]:
+        """The names of the functions whose arguments nothing checks: their parameters are no usable JSON Schema."""
+        return [name for name, validator in self._validators.items() if validator is None]
+
     def error(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """The first ``jsonschema.ValidationError`` of a call's arguments.
 

@@ -199,6 +199,81 @@ def test_rows_without_usable_tools_are_quarantined(make, play):
     ]
 
 
+def maker(*replies):
+    """A model that makes these tools, one reply after the other, and then results."""
+    left = list(replies)
+
+    def say(request):
+        return left.pop(0) if "Write the tools." in request.messages[1][1] else {"result": "sawa"}
+
+    return say
+
+
+def test_tools_are_made_from_a_description_and_then_used(make, play, scripted):
+    domain = [{"name": "domain", "value": "usafiri wa treni <description>"}]
+    rows = make(
+        Kind.PROMPT,
+        [
+            {"prompt": ASK, "language": "sw", "attributes": domain},
+            {"prompt": ASK, "language": "sw", "attributes": domain, "tools": TOOLS},
+        ],
+    )
+    calling = scripted(
+        lambda request: step(answer="Jua.") if "<result>" in request.messages[-1][1] else step(call(mji="Pemba"))
+    )
+    making = scripted(maker({"tools": [WEATHER]}))
+    made, bad, _ = play(rows, {"a": calling, "t": making, "u": None}, tools="Tools for {attribute.domain}")
+    assert not bad and len(made) == 2
+    assert json.loads(made[0]["tools"]) == [{"type": "function", "function": WEATHER}] and made[1]["tools"] == TOOLS
+    assert [row["attributes"].get("tool_use.tools") for row in made] == ["t@test", None]
+    assert [row["messages"][1]["tool_calls"][0]["function"]["name"] for row in made] == ["hali_ya_hewa"] * 2
+    # The row's text is fenced: it cannot close the fence.
+    asked = making.requests[0].messages[-1][1]
+    mark = asked.partition(">")[0].removeprefix("<")
+    assert asked.startswith(f"<{mark}>\nTools for usafiri wa treni") and asked.count(f"</{mark}>") == 1
+    assert mark != "description"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"tools": [WEATHER, WEATHER]}, "two tools have the same name"),
+        ({"tools": [{**WEATHER, "parameters": {"type": "mji"}}]}, "parameters of 'hali_ya_hewa' are no JSON Schema"),
+        ({"tools": [{**WEATHER, "parameters": {}}]}, "parameters of 'hali_ya_hewa' are no JSON Schema"),
+        ({"tools": [{**WEATHER, "parameters": {"type": "array"}}]}, "of type 'object' with 'properties'"),
+        (
+            {"tools": [{**WEATHER, "parameters": {"type": "object", "properties": {}, "required": ["x"]}}]},
+            "'hali_ya_hewa' requires x, which its properties lack",
+        ),
+        ({"tools": []}, ""),
+        ({"tools": [{**WEATHER, "name": "hali ya hewa"}]}, ""),
+    ],
+)
+def test_tools_that_are_none_are_asked_for_again_and_then_quarantined(make, play, scripted, wrong, complaint):
+    rows = make(Kind.PROMPT, [{"prompt": ASK, "language": "sw"}])
+    calling = scripted(assistant(step(answer="Mji gani?")))
+    making = scripted(maker(wrong, {"tools": [WEATHER]}))
+    (row,), bad, _ = play(rows, {"a": calling, "t": making, "u": None}, tools="{prompt}", retries=1)
+    assert not bad and json.loads(row["tools"])[0]["function"] == WEATHER
+    assert complaint in making.requests[1].messages[-1][1]
+    making = scripted(maker(wrong, wrong))
+    made, bad, _ = play(rows, {"a": calling, "t": making, "u": None}, tools="{prompt}", retries=1)
+    assert not made and [row.reason.partition(": ")[0] for row in bad] == ["simulator"]
+    assert complaint in bad[0].reason and len(calling.requests) == 1
+
+
+def test_descriptions_are_checked_and_must_not_be_empty(make, play):
+    rows = make(Kind.PROMPT, [{"prompt": ASK, "language": "sw", "attributes": [{"name": "domain", "value": " "}]}])
+    for given, reason in (
+        ("{attribute.domain}", "it has no tools, and the description of those to make is empty"),
+        ("{attribute.topic}", "topic"),
+    ):
+        made, bad, _ = play(rows, {"a": None, "t": None, "u": None}, tools=given)
+        assert not made and reason in bad[0].reason
+    (problem,) = ToolUse(assistant="a", tools="{promt}").check(Kind.PROMPT)
+    assert problem.startswith("tools") and "prompt" in problem
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [

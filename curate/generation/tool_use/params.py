@@ -16,7 +16,9 @@ from curate.steps import RowStep
 from curate.steps.models import Sampling
 
 Case = Literal["single", "parallel", "no_tool", "missing"]
-USER, ASSISTANT, RESULT, PARTS = (f"tool_use/{name}" for name in ("user", "assistant", "result", "parts"))
+USER, ASSISTANT, RESULT, PARTS, TOOLS = (
+    f"tool_use/{name}" for name in ("user", "assistant", "result", "parts", "tools")
+)
 HOLES = ("prompt", "language", "language_name", "language_own_name")
 
 
@@ -34,7 +36,10 @@ class ToolUseParams(Prompting, RowStep):
     user: GeneratorName | None = None
     """The model that writes requests (``start: user``). Default: ``assistant``."""
     simulator: GeneratorName | None = None
-    """The model that makes up what tools return. Default: ``assistant``."""
+    """The model that makes up what tools return, and the tools of ``tools``. Default: ``assistant``."""
+    tools: PerLanguage[str] | None = None
+    """A description of the tools to make for rows that have none, with ``{prompt}``, ``{attribute.NAME}`` and
+    ``{language_name}``: ``"{attribute.domain}"``, ``tools of a railway``. By default such rows are quarantined."""
     start: Literal["row", "user"] = "row"
     """``row``: the row's last user turn, with the turns before it, is the request. ``user``: a model writes a request
     for the row's tools; the row's prompt is what it is about."""
@@ -80,11 +85,16 @@ class ToolUseParams(Prompting, RowStep):
         return Kind.SFT
 
     def shipped(self) -> Iterable[str]:
-        names = [ASSISTANT, RESULT, PARTS, *([RETRY] if self.retries else [])]
+        names = [ASSISTANT, RESULT, PARTS, *([RETRY] if self.retries else []), *([TOOLS] if self.tools else [])]
         return [*names, USER] if self.start == "user" else names
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
         return languages if self.language is None else frozenset([self.language])
 
     def check(self, kind: Kind) -> list[str]:
-        return [] if self.system is None else prompt_problems("system", self.system, HOLES, ["attribute."])
+        return [
+            problem
+            for name in ("system", "tools")
+            if (template := getattr(self, name)) is not None
+            for problem in prompt_problems(name, template, HOLES, ["attribute."])
+        ]

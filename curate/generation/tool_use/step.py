@@ -19,7 +19,7 @@ class ToolUse(ToolUseParams):
     """Makes conversations with calls of each row's ``tools``: request, calls, results, answer. Calls of unknown tools
     and arguments that a tool's JSON Schema does not allow are requested again. Score: ``tool_use.calls``. Attributes:
     ``tool_use.case`` (``single``, ``parallel``, ``no_tool``, ``missing``), ``tool_use.user``, ``tool_use.simulator``,
-    ``tool_use.sample``."""
+    ``tool_use.tools`` (the model that made the tools), ``tool_use.sample``."""
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         if len(rows):

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from curate.generation.common.requests import InvalidResponse
-from curate.rows.tools import Tools
+from curate.rows.tools import Tools, tools_of
 
 
 def described(function: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
@@ -33,6 +33,52 @@ def check_calls(tools: Tools, calls: Sequence[Mapping[str, Any]]) -> None:
             raise InvalidResponse(f"the arguments of '{name}' are wrong{at}: {error.message}")
 
 
+def made_tools(described_tools: Sequence[Mapping[str, Any]]) -> str:
+    """Tools that a model wrote, as a row holds them: a JSON array in OpenAI's form.
+
+    Raises:
+        InvalidResponse: a name occurs twice, or parameters are no JSON Schema of an object.
+    """
+    text = orjson.dumps([{"type": "function", "function": one} for one in described_tools]).decode()
+    tools = tools_of(text)
+    if len(tools.functions) < len(described_tools):
+        raise InvalidResponse("two tools have the same name")
+    for name in tools.unchecked():
+        raise InvalidResponse(f"the parameters of '{name}' are no JSON Schema")
+    for name, function in tools.functions.items():
+        parameters = function["parameters"]
+        properties = parameters.get("properties")
+        if parameters.get("type") != "object" or not isinstance(properties, dict):
+            raise InvalidResponse(
+                f"the parameters of '{name}' must be a JSON Schema of type 'object' with 'properties'"
+            )
+        if missing := [one for one in parameters.get("required", ()) if one not in properties]:
+            raise InvalidResponse(f"'{name}' requires {', '.join(missing)}, which its properties lack")
+    return text
+
+
+MADE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "tools": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},
+                    "description": {"type": "string", "minLength": 1},
+                    "parameters": {"type": "object"},
+                },
+                "required": ["name", "description", "parameters"],
+                "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["tools"],
+    "additionalProperties": False,
+}
+"""The JSON Schema of tools made from a description."""
 REPLY: Mapping[str, Any] = {
     "type": "object",
     "properties": {

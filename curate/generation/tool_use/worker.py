@@ -31,8 +31,8 @@ from curate.generation.common.requests import (
     clean,
     ensure_complete,
 )
-from curate.generation.tool_use.params import ASSISTANT, PARTS, RESULT, USER, Case, ToolUseParams
-from curate.generation.tool_use.tools import REPLY, RETURNED, check_calls, described
+from curate.generation.tool_use.params import ASSISTANT, PARTS, RESULT, TOOLS, USER, Case, ToolUseParams
+from curate.generation.tool_use.tools import MADE, REPLY, RETURNED, check_calls, described, made_tools
 from curate.rows import message_text
 from curate.rows.tools import Tools, tools_of
 from curate.steps import Context, FailedRow, RowBatch, Rows
@@ -60,6 +60,10 @@ class Talk:
     tools: Tools
     topic: str
     system: str
+    wanted: str = ""
+    """The description of the tools to make; empty for those of the row."""
+    made: str | None = None
+    """The tools that were made: a JSON array."""
     turns: list[Turn] = field(default_factory=list)
     waiting: list[Mapping[str, Any]] = field(default_factory=list)
     """Calls without a result."""
@@ -82,7 +86,12 @@ class ToolUseBatch:
         self.prompts = {name: load_prompt(name) for name in (ASSISTANT, RESULT, USER)}
         self.parts = load_data(PARTS)
         self.system = None if step.system is None else own_prompts("system", step.system)
-        self.hash = hash_of(*(one.hash for one in self.prompts.values()), self.system and self.system.hash)
+        self.tools = None if step.tools is None else own_prompts("tools", step.tools)
+        more = []
+        if self.tools is not None:
+            self.prompts[TOOLS] = load_prompt(TOOLS)
+            more = [self.tools.hash]
+        self.hash = hash_of(*(one.hash for one in self.prompts.values()), self.system and self.system.hash, *more)
 
     def run(self) -> Iterator[RowBatch]:
         step = self.step
@@ -92,6 +101,11 @@ class ToolUseBatch:
         for name in dict.fromkeys(self.names[role] for role in roles):
             check_languages(self.context, step.tag, [name], languages, strict=step.strict)
         progress = RowProgress(self.context, step.n)
+        if wanting := [talk for talk in talks if talk.wanted]:
+            self._ask(
+                wanting, "simulator", self._as_maker, step.user_sampling, MADE, self._read_tools, self._take_tools
+            )
+        talks, lost = [talk for talk in talks if not talk.problem], [talk for talk in talks if talk.problem]
         if step.start == "user":
             self._ask(talks, "user", self._as_user, step.user_sampling, None, self._read_request, self._take_request)
         while live := [talk for talk in talks if not talk.done and not talk.problem]:
@@ -102,7 +116,7 @@ class ToolUseBatch:
                     waiting, "simulator", self._as_tool, step.sampling, RETURNED, self._read_result, self._take_result
                 )
             progress(sum(talk.done or bool(talk.problem) for talk in live))
-        yield self._rows(talks)
+        yield self._rows([*talks, *lost])
 
     # -------------------------------------------------------------------------------------------------------- begin
     def _talks(self) -> Iterator[Talk]:
@@ -118,17 +132,22 @@ class ToolUseBatch:
                 continue
             values = {f"attribute.{one['name']}": one["value"] for one in attributes[place]} | language_values(language)
             try:
-                if tools is None:
+                if tools is None and self.tools is None:
                     raise ValueError("it has no tools")
                 if (missing := unasked[place]) is not None:
                     raise ValueError(missing)
                 opened = open_conversation(kind, turns)
                 system = opened.system or ""
+                values |= {"prompt": opened.last}
                 if self.system is not None:
-                    values |= {"prompt": opened.last}
                     system = "\n".join(text for _, text in self.system[language].fill(values))
-                known = tools_of(tools)
-                if not known.functions:
+                wanted = ""
+                if tools is None and self.tools is not None:
+                    wanted = "\n".join(text for _, text in self.tools[language].fill(values)).strip()
+                    if not wanted:
+                        raise ValueError("it has no tools, and the description of those to make is empty")
+                known = tools_of(tools or "[]")
+                if not known.functions and not wanted:
                     raise ValueError("its tools have no function")
             except (ValueError, StepError) as error:
                 self.bad.append(failed(self.rows, place, str(error)))
@@ -136,7 +155,7 @@ class ToolUseBatch:
             for number in range(step.n):
                 sample = number + self.context.draw * step.n
                 case = self._case((drawn[place] + 0x9E3779B97F4A7C15 * number) % 2**64)
-                talk = Talk(place, sample, language, case, known, opened.last, system)
+                talk = Talk(place, sample, language, case, known, opened.last, system, wanted)
                 if step.start == "row":
                     talk.turns = [dict(turn) for turn in opened.turns if turn["role"] != "system"]
                 yield talk
@@ -190,6 +209,19 @@ class ToolUseBatch:
         if not language_name(language):
             return ""
         return own_prompt(name, self.parts[name]).fill(language_values(language))[0][1]
+
+    # -------------------------------------------------------------------------------------------------------- tools
+    def _as_maker(self, talk: Talk) -> Messages:
+        return self.prompts[TOOLS].fill_lines({"description": fence(talk.wanted, "description")})
+
+    @staticmethod
+    def _read_tools(talk: Talk, answer: Answer) -> str:
+        ensure_complete(answer)
+        return clean(made_tools(answer.value["tools"]))
+
+    @staticmethod
+    def _take_tools(talk: Talk, text: str) -> None:
+        talk.made, talk.tools = text, tools_of(text)
 
     # --------------------------------------------------------------------------------------------------------- user
     def _as_user(self, talk: Talk) -> Messages:
@@ -288,12 +320,14 @@ class ToolUseBatch:
         self.bad += [failed(self.rows, talk.place, talk.problem, talk.raw) for talk in talks if talk.problem]
         makers = {role: self.context.model_name(name) for role, name in self.names.items()}
         languages = [talk.language for talk in good]
+        owned = self.rows.table["tools"].to_pylist()
+        tools = [talk.made or owned[talk.place] for talk in good]
         written = {"prompt_language": languages} if self.step.start == "user" else {}
         table = derive_rows(
             self.step.makes(self.rows.kind),
             self.rows,
             [talk.place for talk in good],
-            {"messages": [self._messages(talk) for talk in good], **written},
+            {"messages": [self._messages(talk) for talk in good], "tools": tools, **written},
             languages,
             step=self.step.tag,
             model=[signed(makers["assistant"], talk.served) for talk in good],
@@ -302,6 +336,7 @@ class ToolUseBatch:
             attributes=[
                 {
                     **({"case": talk.case, "user": makers["user"]} if self.step.start == "user" else {}),
+                    **({"tools": makers["simulator"]} if talk.made else {}),
                     "simulator": makers["simulator"],
                     "sample": str(talk.number),
                 }
