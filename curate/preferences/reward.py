@@ -199,24 +199,41 @@ class Reward(ScoreStep):
     ) -> list[str | None]:
         """Replaces what the model cannot read by translations; returns the translator of each row."""
         by: list[str | None] = [None] * len(rows)
-        for source in sorted({one for one, problem in zip(sources, why, strict=True) if one and problem is None}):
-            assert self.translator is not None and self.translate_to is not None
-            translator: Translator = context.model(self.translator)
-            engine = Sentences(
-                translator, source, self.translate_to, protect=PROTECTABLE, limits=Limits(frozenset(), None, None)
-            )
-            places = [place for place, one in enumerate(sources) if one == source and why[place] is None]
-            texts = list(
-                dict.fromkeys(content for side in conversations for place in places for _, content in side[place])
-            )
-            made = dict(zip(texts, engine.translate(prepare(texts, PROTECTABLE, [source] * len(texts))), strict=True))
-            for place in places:
-                by[place] = translator.maker(source, self.translate_to)
-                for side in conversations:
-                    if any(made[content].problems for _, content in side[place]):
-                        why[place] = "translation"
-                    side[place] = tuple((role, made[content].text) for role, content in side[place])
+        if self.translator is None or self.translate_to is None:
+            return by
+        translator: Translator = context.model(self.translator)
+        asked = rows.prompt_language.to_list()
+        places = [place for place, source in enumerate(sources) if source and why[place] is None]
+        texts: dict[str, dict[str, None]] = {}
+        for place in places:
+            for role, content in (turn for side in conversations for turn in side[place]):
+                texts.setdefault(sources[place] if role == "assistant" else asked[place], {})[content] = None
+        made = {tag: self._into(translator, tag, list(some)) for tag, some in sorted(texts.items())}
+        for place in places:
+            by[place] = translator.maker(sources[place], self.translate_to)
+            for side in conversations:
+                new = [
+                    (role, made[sources[place] if role == "assistant" else asked[place]][content])
+                    for role, content in side[place]
+                ]
+                if any(text is None for _, text in new):
+                    why[place] = "translation"
+                side[place] = tuple((role, text or "") for role, text in new)
         return by
+
+    def _into(self, translator: Translator, source: str, texts: Sequence[str]) -> dict[str, str | None]:
+        """The translations of texts in a language; None for what cannot be translated. A prompt may be in the model's
+        language already."""
+        assert self.translate_to is not None
+        if same_language(source, self.translate_to):
+            return {text: text for text in texts}
+        if not translator.supports(source, self.translate_to):
+            return dict.fromkeys(texts)
+        engine = Sentences(
+            translator, source, self.translate_to, protect=PROTECTABLE, limits=Limits(frozenset(), None, None)
+        )
+        made = engine.translate(prepare(texts, PROTECTABLE, [source] * len(texts)))
+        return {text: None if one.problems else one.text for text, one in zip(texts, made, strict=True)}
 
     def _scores(
         self, model: RewardModel, turns: Sequence[Turns], why: list[str | None], context: Context

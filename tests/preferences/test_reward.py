@@ -257,3 +257,19 @@ def test_a_build_without_the_packages_stops_with_what_to_install(tmp_path, monke
     (model / "config.json").write_text("{}")
     with pytest.raises(curate.CurateError, match=r"pip install 'polycurate\[torch\]'"):
         curate.build(catalog_with(tmp_path, model))
+
+
+def test_a_prompt_in_another_language_is_translated_from_its_own(make, turns, bench):
+    rows = make(
+        Kind.SFT,
+        [
+            {"messages": turns("user: Hi, who?", "assistant: Ich."), "language": "de", "prompt_language": "en"},
+            {"messages": turns("user: Wer da?", "assistant: Ich."), "language": "de"},
+            {"messages": turns("user: Nani?", "assistant: Ich."), "language": "de", "prompt_language": "sw"},
+        ],
+    )
+    model = Lengths("en")
+    step = Reward(model="m", translator="t", translate_to="en")
+    frame = step.score(rows, bench({"m": model, "t": Upper()}), None)
+    assert frame["unassessed"].to_list() == [None, None, "translation"]
+    assert model.seen == [[("user", "Hi, who?"), ("assistant", "ICH.")], [("user", "WER DA?"), ("assistant", "ICH.")]]
