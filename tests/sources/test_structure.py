@@ -262,7 +262,8 @@ def test_glaive_is_read_from_its_two_columns(read: Read, jsonl: Write) -> None:
          "Answer in Thai.\n  Never guess."),
         ("You are an expert in composing functions. Heute ist Montag. Here is a list of functions in JSON format that "
          "you can invoke:\n", ". \nShould you decide to return the function call(s), \nput it in the format of "
-         "[func1(a=1), func2(b=2)]\nNO other text MUST be included.\nTime: 10:00.", "Heute ist Montag.\n\nTime: 10:00."),
+         "[func1(a=1), func2(b=2)]\nNO other text MUST be included.\nTime: 10:00.",
+         "Heute ist Montag.\n\nTime: 10:00."),
     ],
 )  # fmt: skip
 def test_a_system_message_keeps_what_is_not_about_calls(
