@@ -216,7 +216,8 @@ class Keep(GlobalStep):
         expression = pl.lit(None, dtype=pl.String)
         for broken, reason in reversed(rules):
             expression = pl.when(broken).then(reason).otherwise(expression)
-        return frame.with_columns(**values).select(reason=expression).to_series()
+        # Not select: without any rule the expression is a constant, which would be one row.
+        return frame.with_columns(**values).with_columns(reason=expression)["reason"]
 
     def _tell(self, rows: int, lacking: Mapping[str, int], there: set[str], context: Context) -> None:
         for name, count in lacking.items():

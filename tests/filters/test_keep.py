@@ -123,6 +123,12 @@ def test_only_complete_items_with_each_language_once(make: Any, reasons: Any) ->
     ]  # fmt: skip
 
 
+def test_completeness_may_be_the_only_condition(make: Any, reasons: Any) -> None:
+    rows = make(Kind.DOCUMENT, [row("en", 0), row("sw", 0), row("en", 1), row("hi", 1)])
+    incomplete, outside = "its item is not in all languages", "its language is not in 'complete'"
+    assert reasons([rows, make(Kind.DOCUMENT, [])], complete=["en", "sw"]) == [None, None, incomplete, outside]
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
