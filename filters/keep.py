@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from curate.catalog.params import Decision, LanguageTag, PerLanguage
 from curate.catalog.suggestions import nearest
 from curate.rows import Kind
-from curate.rows.fields import latest_value
+from curate.rows.fields import latest_value, prompt_field
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import ATTRIBUTES, SCORES
 from curate.steps import CatalogFacts, Context, GlobalStep, Rows, StepError
@@ -96,6 +96,8 @@ class Keep(GlobalStep):
     language: Decision[Languages | None] = None
     """The languages that are kept, or ``{not: […]}``. A tag also stands for its more specific forms (``zh`` for
     ``zh-Hant``)."""
+    prompt_language: Decision[Languages | None] = None
+    """The same for the language of the prompt, or of the source side of a pair."""
     source: Decision[Texts | None] = None
     """The sources whose rows are kept, or ``{not: […]}``."""
     complete: Decision[Annotated[tuple[LanguageTag, ...], Field(min_length=1)] | None] = None
@@ -106,8 +108,11 @@ class Keep(GlobalStep):
 
     @model_validator(mode="after")
     def _says_something(self) -> Keep:
-        if not (self.scores or self.attributes or self.language or self.source or self.complete):
-            raise ValueError("there is no condition; write scores, attributes, language, source or complete")
+        conditions = (self.scores, self.attributes, self.language, self.prompt_language, self.source, self.complete)
+        if not any(conditions):
+            raise ValueError(
+                "there is no condition; write scores, attributes, language, prompt_language, source or complete"
+            )
         if self.complete is not None and len(set(self.complete)) < len(self.complete):
             raise ValueError("complete: a language is named twice")
         return self
@@ -119,6 +124,10 @@ class Keep(GlobalStep):
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """Which attributes are read decides what the summaries hold; by which values rows are kept does not."""
         return {**super().identity(decisions=decisions), "reads": sorted(self.attributes)}
+
+    def check(self, kind: Kind) -> list[str]:
+        asked = self.prompt_language is None or prompt_field(kind) is not None
+        return [] if asked else [f"prompt_language: {kind} rows have no prompt"]
 
     def check_models(self, facts: CatalogFacts) -> list[str]:
         problems = super().check_models(facts)
@@ -150,6 +159,8 @@ class Keep(GlobalStep):
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         groups = hash_texts(rows.table["group_id"].to_pylist(), 8)
         lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
+        field = prompt_field(rows.kind)
+        prompts = rows.language if field is None else rows.field_language(field)
         attributes = [
             [one for one in own if one["name"] in self.attributes] for own in rows.table["attributes"].to_pylist()
         ]
@@ -157,6 +168,7 @@ class Keep(GlobalStep):
             {
                 "item": pa.array(np.frombuffer(b"".join(groups), np.uint64), pa.uint64()),
                 "language": pa.array(rows.language.to_list(), pa.string()),
+                "prompt_language": pa.array(prompts.to_list(), pa.string()),
                 "source": pa.array([], pa.string()) if lineage is None else lineage.field("source").cast(pa.string()),
                 "scores": rows.table["scores"].combine_chunks() if len(rows) else pa.array([], SCORES),
                 "attributes": pa.array(attributes, ATTRIBUTES),
@@ -209,10 +221,10 @@ class Keep(GlobalStep):
             rules += _text_rules(column, f"attribute {name}", wanted)
         if self.source is not None:
             rules += _text_rules("source", "source", self.source)
-        if self.language is not None:
-            tags = frame["language"].unique().to_list()
-            out = [tag for tag in tags if not _is_kept(tag, self.language)]
-            rules.append((pl.col("language").is_in(out), pl.format("language {}", pl.col("language"))))
+        for column, languages in (("language", self.language), ("prompt_language", self.prompt_language)):
+            if languages is not None:
+                out = [tag for tag in frame[column].unique().to_list() if not _is_kept(tag, languages)]
+                rules.append((pl.col(column).is_in(out), pl.concat_str([pl.lit(f"{column} "), pl.col(column)])))
         expression = pl.lit(None, dtype=pl.String)
         for broken, reason in reversed(rules):
             expression = pl.when(broken).then(reason).otherwise(expression)

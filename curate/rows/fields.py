@@ -166,3 +166,9 @@ def latest_value(lists: pl.Series, name: str) -> pl.Series:
         return pl.Series(name, [], dtype=pl.Null)
     named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
     return lists.list.eval(named).list.last().rename(name)
+
+
+def prompt_field(kind: Kind) -> str | None:
+    """The field that comes before the answer: the prompt of a conversation, the source side of a pair; None for
+    documents."""
+    return "source" if kind is Kind.PARALLEL else "prompt" if kind in _CHATS else None

@@ -29,8 +29,8 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from curate.catalog.params import Count, Decision, PerLanguage
 from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
-from curate.rows import Kind, field_names
-from curate.rows.fields import latest_value
+from curate.rows import Kind
+from curate.rows.fields import latest_value, prompt_field
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import ATTRIBUTES, SCORES
 from curate.steps import CatalogFacts, Context, GlobalStep, Rows, StepError
@@ -145,7 +145,7 @@ class Mix(GlobalStep):
         return self.by == "dataset"
 
     def check(self, kind: Kind) -> list[str]:
-        if self.by == "prompt_language" and kind is not Kind.PARALLEL and "prompt" not in field_names(kind):
+        if self.by == "prompt_language" and prompt_field(kind) is None:
             return [f"by: {kind} rows have no prompt"]
         return []
 
@@ -185,7 +185,7 @@ class Mix(GlobalStep):
 
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
-        asked = "source" if rows.kind is Kind.PARALLEL else "prompt" if "prompt" in field_names(rows.kind) else None
+        asked = prompt_field(rows.kind)
         prompts = rows.language if asked is None else rows.field_language(asked)
         attributes = [
             [one for one in own if one["name"] == self._attribute]

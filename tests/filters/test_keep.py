@@ -94,6 +94,18 @@ def test_languages_and_sources(few: Any, reasons: Any) -> None:
     assert reasons(few, source={"not": ["b"]}) == [None, "source b", None, "source b", None]
 
 
+def test_languages_of_prompts(make: Any, reasons: Any) -> None:
+    pairs = [("en", "sw"), ("zh-Hant", "ar"), ("hi", "sw")]
+    rows = make(
+        Kind.PARALLEL,
+        [{"source_language": a, "source": f"{a} {b}", "language": b, "target": b} for a, b in pairs],
+    )
+    assert reasons(rows, prompt_language=["zh", "en"], language=["sw"]) == [None, "language ar", "prompt_language hi"]
+    assert reasons(rows, prompt_language={"not": ["zh"]}) == [None, "prompt_language zh-Hant", None]
+    assert Keep(prompt_language=["en"]).check(Kind.DOCUMENT) == ["prompt_language: document rows have no prompt"]
+    assert Keep(prompt_language=["en"]).check(Kind.SFT) == []
+
+
 def test_the_latest_of_several_values_counts(make: Any, reasons: Any) -> None:
     one = row("en", 0)
     one["scores"] = [{"name": "judge", "value": 1.0}, {"name": "judge", "value": 5.0}]

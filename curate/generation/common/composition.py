@@ -16,7 +16,8 @@ from curate.generation.common.derived_rows import all_licenses, derive_rows, fai
 from curate.generation.common.fields import Item, take_rows_apart, texts_of_kind
 from curate.generation.common.prompts import language_values
 from curate.generation.common.requests import InvalidResponse
-from curate.rows import Kind, field_names, payload, required_columns
+from curate.rows import Kind, payload, required_columns
+from curate.rows.fields import prompt_field
 from curate.rows.kinds import MEDIA, MESSAGE_EXTRAS, PLACEHOLDERS
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import Context, FailedRow, RowBatch, Rows
@@ -80,8 +81,8 @@ def parts_of(rows: Rows) -> Iterator[Parts]:
 
 def asked_languages(rows: Rows) -> list[str]:
     """The language of each row's prompt or source side; of a document, that of its text."""
-    fields = [name for name in ("source", "prompt") if name in field_names(rows.kind)]
-    languages: list[str] = rows.field_language(fields[0]).to_list() if fields else rows.language.to_list()
+    field = prompt_field(rows.kind)
+    languages: list[str] = (rows.language if field is None else rows.field_language(field)).to_list()
     return languages
 
 
