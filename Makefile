@@ -27,21 +27,22 @@ $(VENV)/embedded $(VENV)/dev $(VENV)/docs: $(VENV)/%: pyproject.toml $(CONSTRAIN
 	@touch $@
 
 quickstart: $(BIN)/curate
-	$(BIN)/curate build --quiet
+	$(BIN)/curate build --quiet --catalog catalog-llm.yaml
 	@echo
 	$(BIN)/curate query \
 	  "SELECT language, count(*) AS rows, round(avg(score(scores, 'similarity')), 2) AS similarity, any_value(left(messages[2].content, 40)) AS an_answer FROM everyday GROUP BY ALL ORDER BY 1" \
 	  "SELECT parent.messages[1].content AS english, child.messages[1].content AS portuguese FROM \"everyday-translated\" child JOIN everyday parent ON child.lineage.parents[1] = parent.id ORDER BY child.group_id LIMIT 3" \
-	  "SELECT step, reason, language, left(messages[2].content, 50) AS dropped_answer FROM everyday.rejected WHERE step != 'duplicates' ORDER BY ALL LIMIT 5"
+	  "SELECT step, reason, language, left(messages[2].content, 50) AS dropped_answer FROM everyday.rejected WHERE step != 'duplicates' ORDER BY ALL LIMIT 5" \
+	  "SELECT left(prompt[1].content, 40) AS request, left(chosen[1].content, 50) AS chosen, left(rejected[1].content, 50) AS rejected FROM \"everyday-imbalance\" WHERE language = 'pt' ORDER BY group_id LIMIT 3"
 	@echo
 	@echo "next:  . $(BIN)/activate         then it is only: curate"
 	@echo "       curate show everyday      what each step dropped, in which language, and why"
 	@echo "       curate query              ask more, in SQL"
-	@echo "       make quickstart-llm       answers and preferences by a small language model, a minute more"
+	@echo "       make quickstart-llm       the answers above were recorded; ask the small language model itself, a minute more"
 	@echo "       docs/tutorial.md          from here to a published dataset; catalog.yaml is all that it takes"
 
 quickstart-llm: $(VENV)/embedded
-	$(BIN)/curate build --quiet --catalog catalog-llm.yaml
+	$(BIN)/curate build --quiet --catalog catalog-llm.yaml --set variables.writer=smollm2
 	@echo
 	$(BIN)/curate query \
 	  "SELECT left(messages[1].content, 50) AS request, left(messages[2].content, 60) AS toy_model_says FROM \"everyday-answers\" ORDER BY group_id LIMIT 4" \

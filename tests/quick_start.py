@@ -1,5 +1,4 @@
-"""The quick start, built once for all workers of a test run, from its beginning on: models take their time while
-other tests run."""
+"""The quick start, built once for all workers of a test run, from its beginning on."""
 
 from __future__ import annotations
 
@@ -17,8 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 def build(shared: Path) -> Path:
     """The built folder; whoever comes first builds it, the others wait.
 
-    What the models answered in the checkout's own quick start, if it was built, is not asked again.
-
     Raises:
         AssertionError: it cannot be built; the message is what the build said.
     """
@@ -29,8 +26,6 @@ def build(shared: Path) -> Path:
             for catalog in ("catalog.yaml", "catalog-llm.yaml"):
                 shutil.copy(ROOT / catalog, built)
             shutil.copytree(ROOT / "data", built / "data")
-            if (ROOT / ".curate" / "cache" / "answers").is_dir():
-                shutil.copytree(ROOT / ".curate" / "cache" / "answers", built / ".curate" / "cache" / "answers")
             command = [sys.executable, "-m", "curate.cli", "build", "--catalog", "catalog-llm.yaml"]
             # Newer CPUs add up in another order, and the last digits of a similarity are part of a version.
             run = subprocess.run(
