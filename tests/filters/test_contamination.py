@@ -637,3 +637,8 @@ def test_a_name_that_may_be_a_source_is_no_spelling():
 def test_an_unknown_benchmark_lists_the_registry():
     with pytest.raises(ValidationError, match=r"unknown benchmark 'xqad'; did you mean 'xquad'\? \(xtreme, .*alignmmb"):
         Contamination(against=["xquad"], files={"xqad": "x.jsonl"}, model=None)
+
+
+def test_every_benchmark_says_what_it_takes_to_have_its_items():
+    for name, entry in registry().items():
+        assert entry.license and (entry.of or entry.hub or entry.note), name
