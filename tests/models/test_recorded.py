@@ -73,9 +73,9 @@ def test_a_version_is_built_again_without_its_server(name, workers, tmp_path):
     live.mkdir()
     replayed.mkdir()
     with FaultServer(answer_of) as there:
-        path = server(live, there.url, workers=workers)
-        [built] = curate.build(path)
+        [built] = curate.build(server(live, there.url))
         asked = len(there.calls)
+        path = server(live, there.url, workers=workers)
         found = curate.record(replayed / name, catalog=path)
         assert len(there.calls) == asked
     assert (found.requests, found.added, found.unanswered, found.stopped) == (20, 20, 0, "")
@@ -90,7 +90,7 @@ def test_a_version_is_built_again_without_its_server(name, workers, tmp_path):
     assert {row["maker"] for row in rows} == {"tests/m@1+other"}
     assert all("№" in row["messages"][-1]["content"] for row in rows)
 
-    once_more = curate.record(replayed / name, catalog=path)
+    once_more = curate.record(replayed / name, catalog=replayed / "catalog.yaml")
     assert (once_more.there, once_more.added) == (20, 0)
     assert (replayed / name).read_bytes() == data
 
