@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from curate.catalog.document import Document, Path, Problem
+from curate.catalog.suggestions import nearest
 from curate.catalog.variables import Substitution
 
 FOR = "for"
@@ -35,7 +36,11 @@ def unrolled(
             continue
         given = substitution.apply(document, value[FOR], (*place, FOR))
         inner = {key: one for key, one in value.items() if key != FOR}
-        for scope in _scopes(document, given, (*place, FOR), substitution.problems):
+        scopes = _scopes(document, given, (*place, FOR), substitution.problems)
+        for unknown in [one for one in _USE.findall(written) if scopes and one not in scopes[0]]:
+            message = f"'for:' does not set '{unknown}'{nearest(unknown, scopes[0])}"
+            substitution.problems.append(Problem(document.mark(place), message))
+        for scope in scopes:
             name = _filled(written, scope)
             if name in taken or name in values:
                 varying = " or ".join(f"${{{one}}}" for one in scope)

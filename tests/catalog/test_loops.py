@@ -100,6 +100,7 @@ def test_what_a_loop_makes_belongs_to_its_catalog(load, tmp_path):
 WRONG = {
     "not in the name": ("part_${lang}_${size}", "part_${lang}", ":12: for: 'part_sw' is there twice; put ${lang} or"),
     "a typo": ("from: answers_${lang}", "from: answers_${lagn}", ":14: '${lagn}' is neither .* did you mean 'lang'"),
+    "a typo in the name": ("named_${name}:", "named_${nmae}:", ":18: 'for:' does not set 'nmae'; did you mean 'name'"),
     "no list": ("size: [1, 2]", "size: 3", ":13: for: 'size' needs a list of values; write 'for: {lang: [de, sw]}'"),
     "nothing": ("size: [1, 2]", "size: []", ":13: for: 'size' needs a list"),
     "other names": ("{name: b, tag: ar}", "{name: b}", ":21: for: all of the list have the same names (name, tag)"),
