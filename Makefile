@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Environments for tests whose libraries are too heavy for `dev`, or do not get along with the rest.
 HEAVY := $(basename $(notdir $(wildcard tests/heavy/*.in)))
 
-.PHONY: quickstart quickstart-llm test test-slow test-random heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
+.PHONY: quickstart quickstart-llm test test-recipes test-slow test-random heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
 .PHONY: constraints constraints-heavy clean
 
 # The versions that were tested together; CONSTRAINTS= installs the newest instead.
@@ -50,7 +50,11 @@ quickstart-llm: $(VENV)/embedded
 	  "SELECT language, figure, value, \"limit\", rows, note FROM curate.audits WHERE refused ORDER BY ALL"
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/dev.xml -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/dev.xml -m "not slow and not recipes"
+
+# Every recipe is built, and its rows pass its statements (recipes/*/expect.sql).
+test-recipes: $(VENV)/dev
+	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/recipes.xml -m recipes
 
 # The tests marked slow: texts of 200 MiB, builds killed again and again, Ray clusters, live models. Four minutes.
 test-slow: $(VENV)/dev

@@ -179,6 +179,10 @@ class ConnectError(ServerUnavailableError):
     """Nothing listens at an address, or it cannot be reached."""
 
 
+class RecipeError(CurateError):
+    """A recipe is unknown, has no such slot, or is not what it says."""
+
+
 class ExportError(CurateError):
     """A version cannot be written in the requested format."""
 

@@ -222,7 +222,12 @@ def test_the_wheel_holds_all_four_packages_and_their_data(tmp_path):
         assert f"{package}/__init__.py" in names and f"{package}/py.typed" in names
         on_disk = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")}
         assert on_disk <= set(names)
-    assert not [name for name in names if name.startswith(("tests/", "data/"))]
+    assert not [name for name in names if name.startswith(("tests/", "data/", "recipes/"))]
+    for folder in ("recipes", "data"):
+        on_disk = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert on_disk == {
+            name.removeprefix("curate/shipped/") for name in names if name.startswith(f"curate/shipped/{folder}/")
+        }
 
 
 def test_no_file_is_much_over_four_hundred_lines_and_no_folder_has_one_file():

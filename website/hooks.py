@@ -22,6 +22,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(HERE))
 
 import commands  # noqa: E402
+import gallery  # noqa: E402
 import reference  # noqa: E402
 
 _FRONT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -59,6 +60,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Markdown as GitHub shows it, made into what Python-Markdown shows alike."""
+    if page.file.src_uri == "recipes.md":
+        markdown += "\n" + gallery.text()
     parts, end = [], 0
     for fence in _FENCE.finditer(markdown):
         parts += [_LIST.sub(r"\1\n\n", markdown[end : fence.start()]), _WORDS.sub(r"```\1", fence[0])]

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import curate
 from curate.cli import calibrate as asked
 from curate.cli import publish as cli_publish
+from curate.cli import recipes as cli_recipes
 from curate.cli import record as cli_record
 from curate.cli import report as cli_report
 from curate.cli import review as cli_review
@@ -314,6 +315,7 @@ app.registered_commands += [
     *cli_record.app.registered_commands,
 ]
 app.add_typer(cli_review.app, name="review")
+app.add_typer(cli_recipes.app, name="recipes")
 
 
 def main() -> None:

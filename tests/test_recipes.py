@@ -1,0 +1,147 @@
+"""Every recipe builds, its rows pass its statements, each statement can fail, and its README shows rows that it has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import curate
+from curate.api import recipes as api
+from curate.api.recipes import new_from_recipe, recipe, recipes
+from curate.cli.main import app
+from curate.errors import RecipeError
+from tests.recipes import ROWS, BuiltRecipe
+
+ROOT = Path(__file__).resolve().parents[1]
+IDS = [one.id for one in recipes()]
+FEW = ("code-switch-input", "translation-following")
+"""Those that `make test` builds."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[] if one in FEW else [pytest.mark.recipes]) for one in IDS])
+def test_a_recipe_builds_what_it_says(tmp_path, name):
+    built = BuiltRecipe(name, tmp_path)
+    assert built.verified.failed == ()
+    assert built.that_cannot_fail() == []
+    [(_, block)] = ROWS.findall(built.recipe.text)
+    lines = [json.loads(line) for line in block.splitlines()]
+    assert len(lines) == 3
+    every = [row for one in built.verified.built for row in built.rows(one.dataset)]
+    for line in lines:
+        assert any(line.items() <= row.items() for row in every), f"README shows a row that is not built: {line}"
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_recipe_is_described_and_has_slots_that_can_be_set(name):
+    found = recipe(name)
+    assert found.head.papers and found.head.kinds and found.text.startswith(f"# {name}\n")
+    assert "**At scale.**" in found.text and "**Ours differs.**" in found.text
+    assert all(one.says for one in found.expectations) and len(found.expectations) >= 2
+    assert len({one.says for one in found.expectations}) == len(found.expectations)
+    values = yaml.safe_load(found.catalog)
+    again = yaml.safe_load(api._with_slots(found.catalog, dict.fromkeys(found.slots, "set")))
+    assert again["variables"] == dict.fromkeys(found.slots, "set")
+    assert again == {**values, "variables": again["variables"]}
+    assert {match[2] for match in api._RECORDED.finditer(found.catalog)} == set(found.models)
+    assert (found.head.needs == "language model") == bool(found.models)
+    assert (found.folder / "answers.jsonl").exists() == bool(found.models)
+
+
+def test_recipes_are_found_by_any_word_of_their_heads():
+    assert [one.id for one in recipes("LinguaLIFT")] == ["code-switch-input"]
+    assert {one.id for one in recipes()} == {path.parent.name for path in ROOT.glob("recipes/*/README.md")}
+    assert recipes("no such method") == []
+    with pytest.raises(RecipeError, match="no recipe is called 'code-swich-input'; did you mean 'code-switch-input'"):
+        recipe("code-swich-input")
+
+
+def test_a_new_catalog_reads_ones_own_rows_and_builds(tmp_path):
+    rows = [
+        {"instruction": "Quelle est la capitale du Kenya ?", "output": "Nairobi."},
+        {"instruction": "Pourquoi le ciel est-il bleu ?", "output": "La lumière bleue est diffusée."},
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "mots.tsv").write_text("ciel\tanga\ncapitale\tmji mkuu\n")
+    catalog = new_from_recipe(
+        "code-switch-input",
+        tmp_path / "made",
+        data=str(tmp_path / "mine.jsonl"),
+        language="fr",
+        to=["sw"],
+        slots={"words": str(tmp_path / "mots.tsv")},
+    )
+    assert "# rows with prompt and response" in catalog.read_text()
+    built = {one.dataset: one for one in curate.build(catalog)}
+    assert built["code-switch-input"].rows == 2
+    switched = curate.query('SELECT messages[1].content AS prompt, language FROM "code-switch-input"', catalog=catalog)
+    assert set(switched["prompt"]) == {"Quelle est la mji mkuu du Kenya ?", "Pourquoi le anga est-il bleu ?"}
+    assert set(switched["language"]) == {"fr"}
+    assert set(curate.query("SELECT license FROM curate.sources", catalog=catalog)["license"]) == {"unknown"}
+    # It can be moved: nothing in it but the two files that were named.
+    assert not (tmp_path / "made" / "data").exists()
+
+
+def test_a_new_catalog_without_own_rows_has_the_demo_data_beside_it(tmp_path):
+    catalog = new_from_recipe("code-switch-input", tmp_path / "made")
+    assert "../.." not in catalog.read_text()
+    shutil.move(tmp_path / "made", tmp_path / "moved")
+    assert all(one.rows for one in curate.build(tmp_path / "moved" / "catalog.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"slots": {"wrods": "x"}}, "has no slot 'wrods'; did you mean 'words'"),
+        ({"data": "nowhere.jsonl"}, "there is no file or folder nowhere.jsonl"),
+        ({"writer": "http://127.0.0.1:1"}, "asks no language model"),
+    ],
+)
+def test_what_a_recipe_does_not_have_is_an_error_and_writes_nothing(tmp_path, arguments, message):
+    with pytest.raises(RecipeError, match=message):
+        new_from_recipe("code-switch-input", tmp_path / "made", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_value_is_found_when_it_is_written(tmp_path):
+    with pytest.raises(curate.CatalogError, match="qqqqq"):
+        new_from_recipe("code-switch-input", tmp_path / "made", to=["qqqqq-nonsense"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RecipeError, match="is there already"):
+        new_from_recipe("code-switch-input", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner()
+    assert all(name in run.invoke(app, ["recipes"]).stdout for name in IDS)
+    assert run.invoke(app, ["recipes", "lingualift"]).stdout.split()[:3] == ["code-switch-input", "sft", "nothing"]
+    said = run.invoke(app, ["recipes", "code-switch-input"]).stdout
+    assert said.startswith("# code-switch-input\n") and "code_switch: {table: words" in said
+    assert "did you mean" in run.invoke(app, ["recipes", "code-switch-inputs"]).stderr
+    done = run.invoke(app, ["recipes", "new", "code-switch-input", "--set", "ratio=0.5", "--folder", "mine"])
+    assert done.exit_code == 0, done.stderr
+    assert "ratio: 0.5 " in Path("mine/catalog.yaml").read_text()
+    assert "next: curate build --catalog mine/catalog.yaml" in done.stdout
+
+
+def test_verify_says_what_does_not_hold(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    shutil.copytree(ROOT / "data", home / "data")
+    shutil.copytree(ROOT / "recipes" / "code-switch-input", home / "recipes" / "code-switch-input")
+    monkeypatch.setattr(api, "_HOME", home)
+    with (home / "recipes" / "code-switch-input" / "expect.sql").open("a") as file:
+        file.write("\n-- There are no rows.\nSELECT language FROM original;\n")
+    done = CliRunner().invoke(app, ["recipes", "--verify", "code-switch-input"])
+    assert done.exit_code == 1
+    assert "5 of 6 statements hold" in done.stdout
+    assert "does not hold: There are no rows. (28 rows)" in done.stderr and '{"language": "en"}' in done.stderr
