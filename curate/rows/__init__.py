@@ -20,20 +20,7 @@ if TYPE_CHECKING:
     )
     from curate.rows.ids import ContentDigest, content_digest, row_ids, with_ids
     from curate.rows.kinds import (
-        ROW_TYPES,
-        Attribute,
-        DocumentRow,
         Kind,
-        Lineage,
-        Maker,
-        Message,
-        ParallelRow,
-        PreferenceRow,
-        PromptRow,
-        Row,
-        Score,
-        SftRow,
-        UnpairedRow,
         message_columns,
         payload,
         required_columns,
@@ -54,21 +41,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "ROW_TYPES",
-    "Attribute",
     "ContentDigest",
-    "DocumentRow",
     "Kind",
-    "Lineage",
-    "Maker",
-    "Message",
-    "ParallelRow",
-    "PreferenceRow",
-    "PromptRow",
-    "Row",
-    "Score",
-    "SftRow",
-    "UnpairedRow",
     "answer_field",
     "content_digest",
     "extras_in",

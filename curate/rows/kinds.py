@@ -15,10 +15,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -28,162 +27,17 @@ class Kind(enum.StrEnum):
     """The purpose of a row."""
 
     SFT = "sft"
-    PREFERENCE = "preference"
-    UNPAIRED = "unpaired"
-    PARALLEL = "parallel"
-    DOCUMENT = "document"
-    PROMPT = "prompt"
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class FunctionCall(_Model):
-    """The function that a call names, and its arguments."""
-
-    name: str
-    arguments: str
-    """A JSON object, as the model wrote it."""
-
-
-class ToolCall(_Model):
-    """A call of a tool, in OpenAI's form."""
-
-    id: str
-    """What the tool's result names in ``tool_call_id``; empty if the calls have no ids."""
-    type: Literal["function"] = "function"
-    function: FunctionCall
-
-
-class Message(_Model):
-    """One turn of a conversation."""
-
-    role: Role
-    content: str
-    """The text; empty in a message that only calls tools."""
-    tool_calls: tuple[ToolCall, ...] | None = None
-    """The calls of an assistant's message."""
-    tool_call_id: str | None = None
-    """The call that a tool's message answers."""
-    name: str | None = None
-    """The speaker, or the function that a tool's message comes from."""
-    reasoning: str | None = None
-    """The thoughts before an assistant's answer."""
-    weight: int | None = None
-    """0: the message is context only and not trained on. Null: trained on, if its role is."""
-
-
-class Score(_Model):
-    """A number that a step or the source assigned to the row."""
-
-    name: str
-    value: float
-
-
-class Attribute(_Model):
-    """A text that a step or the source assigned to the row (a label, a passed-through column as text or JSON)."""
-
-    name: str
-    value: str
-
-
-class Maker(_Model):
-    """A step that took part in making the row."""
-
-    step: str
-    model: str = ""
-    """Model identity (name@revision), empty if no model was involved."""
-    prompt_hash: str = ""
-    key: str = ""
-    """Key of that step's stored result: the recipe that made the row."""
-
-
-class Lineage(_Model):
-    """The origin of a row."""
-
-    source: str
-    """Name of the source in the catalog."""
-    source_id: str
-    """The row's place in the source: ``file:line`` or ``file#row``, or the value of the source's ``id`` column."""
-    license: str
-    """SPDX-like licence identifier, or ``unknown``."""
-    parents: tuple[str, ...] = ()
-    """Ids of the rows that it was made from."""
-    makers: tuple[Maker, ...] = ()
-
-
-class _Row(_Model):
-    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    language: str
-    """BCP-47 tag of the answer (the target side, the text)."""
-    group_id: str
-    """Shared by one item in all its languages."""
-    scores: tuple[Score, ...] = ()
-    attributes: tuple[Attribute, ...] = ()
-    lineage: Lineage
-
-
-class _Conversation(_Row):
-    tools: str | None = None
-    """The tools that may be called: a JSON array of ``{type, function: {name, description, parameters}}``."""
-    images: tuple[str, ...] | None = None
-    """Paths, URLs or ids of the images that ``<image>`` in the texts stands for, in order."""
-    audios: tuple[str, ...] | None = None
-    """The same for ``<audio>``."""
-    videos: tuple[str, ...] | None = None
-    """The same for ``<video>``."""
-    prompt_language: str | None = None
-    """BCP-47 tag of the prompt, only where it is another than ``language``. Never given for rows of kind ``prompt``."""
-
-
-class SftRow(_Conversation):
     """A conversation to imitate."""
-
-    messages: tuple[Message, ...]
-
-
-class PreferenceRow(_Conversation):
+    PREFERENCE = "preference"
     """Two answers to one prompt, the first one better."""
-
-    prompt: tuple[Message, ...]
-    chosen: tuple[Message, ...]
-    rejected: tuple[Message, ...]
-
-
-class UnpairedRow(_Conversation):
+    UNPAIRED = "unpaired"
     """An answer with a thumb up or down."""
-
-    prompt: tuple[Message, ...]
-    completion: tuple[Message, ...]
-    label: bool
-
-
-class ParallelRow(_Row):
+    PARALLEL = "parallel"
     """A sentence (or document) and its translation; ``language`` is the target's."""
-
-    source_language: str
-    source: str
-    target: str
-
-
-class DocumentRow(_Row):
+    DOCUMENT = "document"
     """Running text."""
-
-    text: str
-
-
-class PromptRow(_Conversation):
+    PROMPT = "prompt"
     """A prompt without an answer yet."""
-
-    prompt: tuple[Message, ...]
-
-
-Row = SftRow | PreferenceRow | UnpairedRow | ParallelRow | DocumentRow | PromptRow
-ROW_TYPES: MappingProxyType[Kind, type[_Row]] = MappingProxyType(
-    {Kind.SFT: SftRow, Kind.PREFERENCE: PreferenceRow, Kind.UNPAIRED: UnpairedRow, Kind.PARALLEL: ParallelRow,
-     Kind.DOCUMENT: DocumentRow, Kind.PROMPT: PromptRow}
-)  # fmt: skip
 
 
 def _field(name: str, dtype: pa.DataType, *, nullable: bool = False) -> pa.Field:
