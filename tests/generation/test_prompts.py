@@ -132,7 +132,7 @@ def test_a_megabyte_of_hostile_text_costs_no_more_than_its_length(text):
     started = time.perf_counter()
     fence(text)
     disarm(text)
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 120  # a search that is not linear takes minutes
 
 
 def test_blank_turns_are_left_out_and_trailing_line_breaks_too():

@@ -275,7 +275,7 @@ def test_hostile_texts_cost_no_more_than_their_length(unit):
     blocks = code_blocks([text])[0]
     assert "".join(one.text for one in by_line(text, blocks)) == text
     assert "".join(one.text for one in by_paragraph(text, blocks, 3_000)) == text
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120  # a search that is not linear takes minutes
 
 
 def test_a_span_of_many_lines_is_found_whole():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -164,9 +163,8 @@ def test_half_characters_are_quarantined_not_crashed_on(text, scripted):
     def read(key, answer):
         return clean(answer.text)
 
-    started = time.perf_counter()
     outcome = flat(ask(questions(scripted(lambda request: text), 1), read))[0]
-    assert outcome.trouble == "broken" and time.perf_counter() - started < 5
+    assert outcome.trouble == "broken"
 
 
 # ---------------------------------------------------------------------------------------------------- what is noted

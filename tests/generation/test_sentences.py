@@ -156,4 +156,4 @@ def test_a_hostile_text_costs_no_more_than_its_length(text):
     began = time.monotonic()
     assert "".join(one.text + one.gap for one in split(text, "en")) == text
     assert "".join(one.text + one.gap for one in chop(text, 300)) == text
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 120  # a search that is not linear takes minutes

@@ -105,7 +105,7 @@ def test_a_program_that_hangs_is_ended_after_the_deadline(program: str) -> None:
     start = time.monotonic()
     with pytest.raises(PipelineError, match=r"no answer within 0\.5 seconds"):
         run(pipeline, "ba", "hang")
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 120
     assert pipeline._processes == []
 
 

