@@ -16,6 +16,7 @@ from curate.cli import record as cli_record
 from curate.cli import report as cli_report
 from curate.cli import review as cli_review
 from curate.cli import versions as cli_versions
+from curate.cli import view as cli_view
 from curate.cli.answers import Format, print_answer
 from curate.cli.options import (
     DEFAULT,
@@ -313,6 +314,7 @@ app.registered_commands += [
     *cli_publish.app.registered_commands,
     *cli_report.app.registered_commands,
     *cli_record.app.registered_commands,
+    *cli_view.app.registered_commands,
 ]
 app.add_typer(cli_review.app, name="review")
 app.add_typer(cli_recipes.app, name="recipes")

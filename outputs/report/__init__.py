@@ -156,7 +156,7 @@ def _page(
     parts: list[tuple[str, str, Html | None]] = [
         ("summary", "Summary", sections.summary(version, verdict, unassessed(version), names)),
         ("funnel", "Funnel", sections.funnel(version, names)),
-        ("sources", "Languages", sections.sources(survey, names)),
+        ("sources", "Languages", sections.sources(survey.sources, names)),
         ("scores", "Scores", findings.scores(survey, thresholds, languages[:_OWN_LANGUAGES], names, rows)),
         ("duplicates", "Duplicates", findings.duplicates(survey, names, rows)),
         ("contamination", "Contamination", findings.contamination(survey, names, rows)),

@@ -30,7 +30,7 @@ def page(
         data: for the script.
         notes: shown below the title.
     """
-    script, style = _asset("report.js"), _asset("report.css")
+    script, style = asset("theme.js") + asset("report.js"), asset("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
@@ -180,8 +180,9 @@ def _most(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A script or style sheet of the report."""
     return resources.files("outputs.report").joinpath(name).read_text(encoding="utf-8")
 
 
-__all__ = ["embedded", "joined", "page", "rows_section"]
+__all__ = ["asset", "embedded", "joined", "page", "rows_section"]

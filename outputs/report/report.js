@@ -1,29 +1,11 @@
 "use strict";
-// The page is complete without this; it adds the filters, the rows (which are data, put in as text and never as markup),
-// and the choice of light or dark.
+// The page is complete without this; it adds the filters and the rows, which are data, put in as text and never as markup.
 (() => {
   const root = document.documentElement;
   const find = (id) => document.getElementById(id);
   const data = JSON.parse(find("data").textContent);
   const unseen = new RegExp(data.unseen, "g");
   const pageSize = 25;
-
-  // ------------------------------------------------------------------------------------------------------- light and dark
-  const themes = ["auto", "light", "dark"];
-  const themeButton = find("theme");
-  const remembered = () => { try { return localStorage.getItem("curate-theme"); } catch { return null; } };
-  const remember = (theme) => { try { localStorage.setItem("curate-theme", theme); } catch { /* a file may have no storage */ } };
-  const setTheme = (theme) => {
-    if (theme === "auto") root.removeAttribute("data-theme"); else root.setAttribute("data-theme", theme);
-    themeButton.textContent = "Colours: " + theme;
-    themeButton.dataset.theme = theme;
-  };
-  themeButton.addEventListener("click", () => {
-    const next = themes[(themes.indexOf(themeButton.dataset.theme) + 1) % themes.length];
-    setTheme(next);
-    remember(next);
-  });
-  setTheme(themes.includes(remembered()) ? remembered() : "auto");
 
   // ------------------------------------------------------------------------------------------------------------- elements
   const make = (name, attributes, ...children) => {

@@ -10,7 +10,6 @@ from curate.engine.funnel import Funnel, render
 from curate.steps.outputs import Version
 from outputs.licensing.gate import Verdict
 from outputs.report import charts
-from outputs.report.data import Survey
 from outputs.report.markup import Html, joined, table, tag
 
 MOST = 300
@@ -268,22 +267,26 @@ def _levels_table(
 
 
 # ----------------------------------------------------------------------------------------------------- sources
-def sources(survey: Survey, names: Mapping[str, str]) -> Html:
-    """Languages by sources: rows kept and rows dropped."""
+def sources(counts: Mapping[tuple[str, str], Sequence[int]], names: Mapping[str, str]) -> Html:
+    """Languages by sources.
+
+    Args:
+        counts: (source, language) → rows kept, rows dropped.
+    """
     known = sorted(
-        {source for source, _ in survey.sources},
-        key=lambda one: (-sum(c[0] for (s, _), c in survey.sources.items() if s == one), one),
+        {source for source, _ in counts},
+        key=lambda one: (-sum(c[0] for (s, _), c in counts.items() if s == one), one),
     )
     languages = sorted(
-        {language for _, language in survey.sources},
-        key=lambda one: (-sum(c[0] for (_, lang), c in survey.sources.items() if lang == one), one),
+        {language for _, language in counts},
+        key=lambda one: (-sum(c[0] for (_, lang), c in counts.items() if lang == one), one),
     )
-    most = max((kept for kept, _ in survey.sources.values()), default=0) or 1
+    most = max((kept for kept, _ in counts.values()), default=0) or 1
     rows = []
     for language in languages:
         cells: list[object] = []
         for source in known[:_UNITS]:
-            kept, gone = survey.sources.get((source, language), (0, 0))
+            kept, gone = counts.get((source, language), (0, 0))
             if not kept and not gone:
                 cells.append(tag("td", "·", class_="number"))
                 continue
@@ -306,14 +309,14 @@ def sources(survey: Survey, names: Mapping[str, str]) -> Html:
             [
                 language_cell(language, names),
                 *cells,
-                count(sum(c[0] for (_, lang), c in survey.sources.items() if lang == language)),
+                count(sum(c[0] for (_, lang), c in counts.items() if lang == language)),
             ]
         )
     shown, more = cut(rows)
     total = [
         "all",
-        *(count(sum(c[0] for (s, _), c in survey.sources.items() if s == one)) for one in known[:_UNITS]),
-        count(sum(c[0] for c in survey.sources.values())),
+        *(count(sum(c[0] for (s, _), c in counts.items() if s == one)) for one in known[:_UNITS]),
+        count(sum(c[0] for c in counts.values())),
     ]
     note = (
         tag("p", f"{len(known) - _UNITS:,} more sources are included in the sum only.", class_="note")

@@ -1,0 +1,95 @@
+"""Leads each address to its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from curate.rows import Kind
+from curate.steps import Registry
+from outputs.report.markup import Html
+from outputs.report.page import asset
+from outputs.report.thresholds import Limit, ProbedRow, limits
+from outputs.view import pages
+from outputs.view.labelling import Labels, form
+from outputs.view.reading import Filter, Reader, ReadVersion
+from outputs.view.records import record
+from outputs.view.server import NotFound, Request, Response, see
+
+_HERE = Path(__file__).parent
+
+
+class App:
+    """The pages over one store.
+
+    Args:
+        labels: where labels go.
+        catalog: the catalog that a threshold is written into; None if there is none.
+    """
+
+    def __init__(self, reader: Reader, labels: Labels, catalog: Path | None, registry: Registry | None = None) -> None:
+        self.reader, self.labels, self.catalog = reader, labels, catalog
+        self.registry = registry or Registry.installed()
+
+    def __call__(self, request: Request) -> Response:
+        match request.path:
+            case ():
+                return Response(pages.datasets(self.reader.store))
+            case ("assets", "view.css"):
+                return Response(asset("report.css") + _own("view.css"), "text/css; charset=utf-8")
+            case ("assets", "view.js"):
+                return Response(asset("theme.js") + _own("view.js"), "text/javascript; charset=utf-8")
+            case ("undo",) if request.form is not None:
+                row = self.labels.undo()
+                return Response(row or "", "text/plain; charset=utf-8") if "part" in request.query else see("/")
+            case (name, *rest):
+                return self._of_version(self.reader.version(name), tuple(rest), request)
+        raise NotFound("there is no such page")
+
+    def _of_version(self, read: ReadVersion, path: tuple[str, ...], request: Request) -> Response:
+        match path:
+            case ():
+                return Response(pages.overview(read, None))
+            case ("rows",):
+                return Response(pages.rows(read, request, self.labels))
+            case ("rows", "count"):
+                return Response(f"{read.count(Filter.of(request.query)):,}", "text/plain; charset=utf-8")
+            case ("row", row):
+                found = read.row(row)
+                made = self._record(read, found)
+                if "part" in request.query:
+                    return Response(pages.row_part(read, found, made, self.labels))
+                return Response(pages.row(read, found, made, self.labels))
+            case ("label", row) if request.form is not None:
+                found = read.row(row)
+                self.labels.give(found, request.form.get("label") or None, request.form.get("comment"))
+                if "part" in request.query:
+                    return Response(form(found, self.labels.of(found["id"]), pages.base_of(read)))
+                return see(f"{pages.base_of(read)}/row/{found['id']}")
+        raise NotFound(f"there is no page '{'/'.join(path)}' of {read.name}")
+
+    def _record(self, read: ReadVersion, row: Mapping[str, Any]) -> Html:
+        base = pages.base_of(read)
+        return record(row, self._limits(read, row), read.siblings(row), read.relatives(row), base, read.labels)
+
+    def _limits(self, read: ReadVersion, row: Mapping[str, Any]) -> list[Limit]:
+        """The thresholds for a row, found by probing the steps with it and with kept rows of its language (see
+        :mod:`outputs.report.thresholds`)."""
+        probed = [_probed(row), *map(_probed, read.some(row["language"]))]
+        ranges: dict[str, tuple[float, float]] = {}
+        for one in probed:
+            for name, value in one.scores.items():
+                low, high = ranges.get(name, (value, value))
+                ranges[name] = (min(low, value), max(high, value))
+        kinds = list(dict.fromkeys([row["kind"], read.version.kind, *Kind]))
+        return limits(read.version.manifest["recipe"]["steps"], probed, ranges, kinds, self.registry)
+
+
+def _probed(row: Mapping[str, Any]) -> ProbedRow:
+    scores, attributes = ({one["name"]: one["value"] for one in row[name]} for name in ("scores", "attributes"))
+    return ProbedRow(row["language"], scores, attributes, row.get("step") or "", row.get("reason") or "")
+
+
+def _own(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,121 @@
+"use strict";
+// The pages work without this; it unfolds rows in place, sends filters and thresholds at once, and knows the keys.
+(() => {
+  const root = document.documentElement;
+  root.classList.add("scripted");
+  const all = (selector, inside) => [...(inside || document).querySelectorAll(selector)];
+  const fetched = async (address, options) => {
+    const answer = await fetch(address, options);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(new DOMParser().parseFromString(text, "text/html").querySelector(".why")?.textContent || answer.statusText);
+    return text;
+  };
+  // Fragments are made and escaped by this server; the policy lets no script in them run.
+  const element = (html) => { const box = document.createElement("template"); box.innerHTML = html; return box.content; };
+  const said = document.getElementById("said");
+  const tell = (text) => { if (said) said.textContent = text; };
+
+  // ----------------------------------------------------------------------------------------------------------- rows
+  const load = async (row) => {
+    if (row.dataset.loaded || !row.dataset.src) return;
+    row.dataset.loaded = "yes";
+    row.classList.add("busy");
+    try { row.append(element(await fetched(row.dataset.src))); } catch (error) { row.dataset.loaded = ""; row.append(String(error.message)); }
+    row.classList.remove("busy");
+  };
+  const rows = () => all("#rows > details.row, article.row");
+  for (const row of rows()) row.addEventListener("toggle", () => { if (row.open) load(row); });
+  for (const later of all(".later")) fetched(later.dataset.src).then((text) => { later.textContent = text; }, () => {});
+  // A click on the first words unfolds; with a key held down the link leads to the row's own page.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#rows > details.row > summary a.to-row");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    const row = link.closest("details");
+    row.open = !row.open;
+  });
+
+  // -------------------------------------------------------------------------------------------------------- filters
+  for (const form of all("form.auto")) form.addEventListener("change", (event) => {
+    if (event.target.tagName !== "SELECT") return;
+    if (event.target.name === "state") for (const name of ["step", "reason"]) if (form.elements[name]) form.elements[name].value = "";
+    if (event.target.name === "step" && form.elements.reason) form.elements.reason.value = "";
+    form.requestSubmit();
+  });
+  for (const form of all("form.filters")) form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (!value || (name === "state" && value === "kept")) event.formData.delete(name);
+  });
+
+  // --------------------------------------------------------------------------------------------------------- labels
+  const badge = (row, form) => {
+    const pressed = form.querySelector("[aria-pressed=true]");
+    const old = row.querySelector(".state.labelled");
+    if (old) old.remove();
+    const noted = form.querySelector("[name=comment]").value;
+    if (!pressed && !noted) return;
+    const mark = document.createElement("span");
+    mark.className = "state labelled";
+    mark.textContent = pressed ? pressed.value : "note";
+    const before = row.querySelector("a.to-row");
+    before.before(mark, " ");
+  };
+  const send = async (form, value) => {
+    const body = new URLSearchParams({ comment: form.querySelector("[name=comment]").value, label: value });
+    const focused = form.contains(document.activeElement) ? document.activeElement : null;
+    try {
+      const fresh = element(await fetched(form.action + "?part=1", { method: "POST", body })).firstElementChild;
+      form.replaceWith(fresh);
+      badge(fresh.closest(".row"), fresh);
+      if (focused) (fresh.querySelector(`[value="${focused.value}"]`) || fresh.querySelector("button")).focus();
+    } catch (error) { form.querySelector("[role=status]").textContent = error.message; }
+  };
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (form.classList.contains("labels")) {
+      event.preventDefault();
+      send(form, event.submitter && document.activeElement !== form.querySelector("[name=comment]") ? event.submitter.value : "");
+    } else if (form.classList.contains("undo")) {
+      event.preventDefault();
+      undo();
+    }
+  });
+  const undo = async () => {
+    const id = await fetched("/undo?part=1", { method: "POST" });
+    const row = id && rows().find((one) => one.dataset.id === id);
+    tell(id ? `The last label is taken back (row ${id.slice(0, 12)}).` : "There is no label to take back.");
+    if (!row) return;
+    const form = row.querySelector("form.labels");
+    const part = element(await fetched(form ? form.action.replace("/label/", "/row/") + "?part=1" : row.dataset.src));
+    const fresh = part.querySelector("form.labels");
+    if (form) form.replaceWith(fresh);
+    badge(row, fresh);
+  };
+
+  // ----------------------------------------------------------------------------------------------------------- keys
+  const focused = () => document.activeElement && document.activeElement.closest(".row");
+  const go = (step) => {
+    const listed = rows();
+    const row = listed[Math.max(0, Math.min(listed.length - 1, listed.indexOf(focused()) + step))];
+    if (row) (row.querySelector("summary") || row).focus();
+  };
+  document.addEventListener("keydown", async (event) => {
+    const typing = event.target.matches("input:not([type=range]), textarea, select");
+    if (event.key === "Escape" && typing && focused()) { (focused().querySelector("summary") || focused()).focus(); return; }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const row = focused();
+    const form = row && row.querySelector("form.labels");
+    const selected = String(window.getSelection());
+    if (event.key === "j" || event.key === "k") go(event.key === "j" ? 1 : -1);
+    else if (event.key === "/" && document.querySelector("[name=text]")) document.querySelector("[name=text]").focus();
+    else if (event.key === "z" && row) undo();
+    else if (row && ["1", "2", "3", "n", "e"].includes(event.key)) {
+      if (!form) { row.open = true; await load(row); }
+      const mine = row.querySelector("form.labels");
+      const note = mine.querySelector("[name=comment]");
+      if (event.key === "e" && selected) note.value = `${note.value} “${selected}”: `.trimStart();
+      if (event.key === "e" || event.key === "n") note.focus();
+      else await send(mine, mine.querySelector(`[aria-keyshortcuts="${event.key}"]`).value);
+    } else return;
+    event.preventDefault();
+  });
+})();

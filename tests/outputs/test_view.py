@@ -1,0 +1,293 @@
+"""`curate view`: who may ask, which rows a filter finds, what a record shows, where labels go."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_bench import SAID
+from typer.testing import CliRunner
+from view_bench import CANARY, make_store, serving
+
+import curate
+from curate.cli.main import app
+from curate.errors import StepError, StoreError
+from curate.preferences.review.labels_file import Label, read_labels, write_labels
+from curate.rows import Kind
+from outputs.view import View, ViewError
+from outputs.view.labelling import Labels
+from outputs.view.reading import Filter, Reader, has, literal
+from outputs.view.records import compared
+from outputs.view.server import POLICY
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return make_store(tmp_path_factory.mktemp("view") / "sea")
+
+
+@pytest.fixture(scope="module")
+def client(store, tmp_path_factory):
+    labels = tmp_path_factory.mktemp("labels") / "labels.jsonl"
+    with serving(
+        View(store, "sea", catalog=store.root.parent / "catalog.yaml", labels=labels, annotator="mary")
+    ) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def read(store):
+    reader = Reader(store)
+    yield reader.version("sea")
+    reader.close()
+
+
+def ids(text: str) -> list[str]:
+    return re.findall(r'data-id="([0-9a-f]{32})"', text)
+
+
+class Tags(HTMLParser):
+    """The elements and attributes of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+# ------------------------------------------------------------------------------------------------------- who may ask
+def test_only_the_address_with_the_token_opens_the_door(client):
+    for cookie in ("", "curate=1", client.cookie + "x", client.cookie.replace("=", "=x")):
+        status, _, text = client.ask(client.base, headers={"Cookie": cookie})
+        assert status == 403 and "token" in text and "Summary" not in text
+    status, headers, _ = client.ask(client.start)
+    assert status == 303 and "token" not in headers["Location"]
+    assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
+    assert client.ask(client.base + "?token=wrong", headers={"Cookie": ""})[0] == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", ""])
+def test_another_name_for_this_machine_is_refused(client, host):
+    status, _, text = client.ask(client.base, headers={"Host": host})
+    assert status == 421 and "Summary" not in text
+
+
+@pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://127.0.0.1:1"])
+def test_a_foreign_page_changes_nothing(client, read, origin):
+    [row] = read.page(Filter(text="And why is it?", state="dropped"), 1)
+    before = client.get(f"/row/{row['id']}")
+    assert client.ask(f"{client.base}/label/{row['id']}", {"label": "bad"}, {"Origin": origin})[0] == 403
+    assert client.get(f"/row/{row['id']}") == before
+
+
+def test_every_answer_has_the_policy_and_is_stored_nowhere(client):
+    for path in (client.base, client.base + "/rows", "/assets/view.js", "/nothing", "/sea@nothing"):
+        _, headers, text = client.ask(path)
+        assert headers["Content-Security-Policy"] == POLICY
+        assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+        assert "Access-Control-Allow-Origin" not in headers
+        for tag, attributes in Tags(text).found if path[1:7] != "assets" else ():
+            assert not [name for name in attributes if name.startswith("on")]
+            if tag == "script":
+                assert attributes["src"] == "/assets/view.js"
+
+
+def test_what_is_not_there_is_told(client):
+    assert "no dataset &#x27;other&#x27;" in client.ask("/other")[2]
+    assert client.ask(f"{client.base}/elsewhere")[0] == 404
+    assert client.ask(f"{client.base}/row/zzz")[0] == 404
+    assert "did you mean" in client.ask(f"{client.base}/rows?state=droped")[2]
+    assert "is no number" in client.ask(f"{client.base}/rows?score=shape.chars&min=x")[2]
+    assert client.ask("/../../etc/passwd")[0] in (400, 404)
+
+
+# ------------------------------------------------------------------------------------------------------------- rows
+def test_kept_dropped_and_quarantined_rows_are_counted_and_found(client, read):
+    manifest = read.version.manifest
+    assert (manifest["rows"], manifest["rejected"], manifest["quarantined"]) == (18, 2, 1)
+    assert f"1–18 of {manifest['rows']}" in client.get("/rows")
+    dropped = client.get("/rows?state=dropped&step=shape&reason=min_response_chars")
+    assert "1–2 of 2" in dropped and len(ids(dropped)) == 2
+    assert "{broken &lt;b&gt;" in client.get("/rows?state=quarantined")
+    assert "none of 0" in client.get("/rows?state=dropped&language=th")
+
+
+def test_filters_agree_with_the_rows(read):
+    for language in ("ar", "hi", "th", "zh"):
+        found = read.page(Filter(language=language), 1)
+        assert {row["language"] for row in found} <= {language}
+        assert read.count(Filter(language=language)) == len(found) == (0 if language == "hi" else 2)
+    chars = {
+        row["id"]: one["value"]
+        for row in read.page(Filter(), 1)
+        for one in row["scores"]
+        if one["name"] == "shape.chars"
+    }
+    near = Filter(score="shape.chars", min="60", max="100")
+    assert {row["id"] for row in read.page(near, 1)} == {row for row, value in chars.items() if 60 <= value <= 100}
+    assert read.count(near) == len(read.page(near, 1)) > 0
+
+
+def test_search_finds_texts_in_every_script_and_case(read):
+    for language, (ask, _) in SAID.items():
+        assert {row["language"] for row in read.page(Filter(text=ask[:12]), 1)} == {language}
+    assert read.count(Filter(text="RIVERS CARRY")) == read.count(Filter(text="rivers carry")) == 2
+    assert read.count(Filter(text="' OR 1=1 --")) == 0
+    [row] = read.page(Filter(text=CANARY), 1)
+    assert read.page(Filter(text=row["id"][:8]), 1) == [row]
+
+
+def test_search_finds_composed_and_decomposed_letters(store, read):
+    word = "café"
+    both = [f"SELECT {literal(unicodedata.normalize(form, word))} AS w" for form in ("NFC", "NFD")]
+    for form in ("NFC", "NFD"):
+        said = has("w", unicodedata.normalize(form, word.upper()))
+        assert read.ask(f"SELECT count(*) AS n FROM ({both[0]} UNION ALL {both[1]}) WHERE {said}")["n"][0] == 2
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20))
+def test_any_text_is_only_a_text_in_sql(read, text):
+    assert read.ask(f"SELECT {literal(text)} AS x")["x"][0] == text
+
+
+def test_pages_have_fifty_rows_and_miss_none(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"q": "Question {n}?", "a": "Answer {n}"}}\n' for n in range(120)))
+    (tmp_path / "catalog.yaml").write_text(
+        "version: 1\nrun: {workers: 1}\nsources:\n  s: {use: jsonl, path: rows.jsonl, kind: sft, language: en, "
+        'license: CC0-1.0, columns: {prompt: "{q}", response: "{a}"}}\ndatasets:\n  d: {from: [s]}\n'
+    )
+    curate.build(tmp_path / "catalog.yaml")
+    with serving(
+        View(curate.api.open_store(catalog=tmp_path / "catalog.yaml"), "d", labels=tmp_path / "l.jsonl")
+    ) as one:
+        pages = [one.get(f"/rows?page={page}") for page in (1, 2, 3, 4)]
+        assert [len(ids(page)) for page in pages] == [50, 50, 20, 0]
+        assert len({row for page in pages for row in ids(page)}) == 120
+        assert "51–100 of 120" in pages[1] and "Next" in pages[1] and "Next" not in pages[2]
+        assert one.get("/rows/count?text=question") == "120"
+        (tmp_path / "rows.jsonl").write_text('{"q": "Another?", "a": "Yes, one"}\n')
+        curate.build(tmp_path / "catalog.yaml")  # a version that came up meanwhile is found
+        assert "Another?" in one.ask("/d/rows")[2]
+
+
+# ----------------------------------------------------------------------------------------------------------- records
+def test_a_record_shows_texts_in_their_language_translations_and_the_reason(client, read):
+    row = next(one for one in read.page(Filter(language="ar"), 1) if one["lineage"]["parents"])
+    text = client.get(f"/row/{row['id']}")
+    assert SAID["ar"][1] in text and SAID["en"][1] in text and SAID["th"][1] in text
+    assert f'lang="ar" dir="rtl">{SAID["ar"][1]}' in text and f'lang="th" dir="ltr">{SAID["th"][1]}' in text
+    assert "Parent" in text and "Translation" in text
+    [short] = read.page(Filter(state="dropped", language="zh"), 1)
+    text = client.get(f"/row/{short['id']}")
+    assert "shape.response_chars is 3, below the threshold 20 for Chinese." in text
+    assert client.get(f"/row/{short['id'][:8]}") == text
+
+
+def test_nothing_in_a_row_becomes_markup(client, read):
+    [row] = read.page(Filter(text=CANARY), 1)
+    for text in (client.get(f"/row/{row['id']}"), client.get("/rows"), client.get(f"/row/{row['id']}?part=1")):
+        found = Tags(text).found
+        assert "img" not in [tag for tag, _ in found]
+        assert len([tag for tag, _ in found if tag == "script"]) <= 1
+    assert client.get(f"/rows?text={'%22%3E%3Cimg%20src=x%3E'}").count("<img") == 0
+    assert "U+202E" in client.get("/rows?text=gnp") and "\u202e" not in client.get("/rows?text=gnp")
+
+
+def test_calls_are_folded_and_pairs_are_side_by_side(client, store):
+    text = client.ask("/calls/rows")[2]
+    [row] = ids(text)
+    text = client.ask(f"/calls/row/{row}")[2]
+    assert re.search(r"<details class=\"call\"><summary>Calls <code>tide</code>.*?مرفأ", text, re.S)
+    text = client.ask("/pairs/rows?language=en")[2]
+    [row] = ids(text)
+    text = client.ask(f"/pairs/row/{row}")[2]
+    assert "<ins>salt</ins>" in text and "<del>sugar</del>" in text
+    assert text.index('class="side chosen"') < text.index('class="side rejected"')
+    assert "Chosen is better" in text
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_marks_change_no_text(old, new):
+    from outputs.report.markup import text
+
+    left, right = compared(old, new)
+    assert re.sub("</?(?:ins|del)>", "", left) == text(old)
+    assert re.sub("</?(?:ins|del)>", "", right) == text(new)
+
+
+def test_thai_and_chinese_differences_are_letters_not_lines():
+    old, new = compared("河流把盐带到海里", "河流把糖带到海里")
+    assert (old, new) == ("河流把<del>盐</del>带到海里", "河流把<ins>糖</ins>带到海里")
+
+
+# ------------------------------------------------------------------------------------------------------------ labels
+def test_labels_go_to_the_file_that_the_step_reads(client, read, store, tmp_path):
+    [row] = read.page(Filter(state="dropped", language="en"), 1)
+    path = f"{client.base}/label/{row['id']}"
+    assert client.ask(path, {"label": "good", "comment": "short, “salt” but right"})[0] == 303
+    text = client.get(f"/row/{row['id']}")
+    assert 'value="good" type="submit" aria-pressed="true"' in text and "short, “salt” but right" in text
+    assert client.ask(path, {"label": "better"})[0] == 400
+    file = Path(re.search(r"by mary in ([^<]+)<", client.get("/rows"))[1])
+    assert read_labels([file]) == [
+        Label(row["id"], "mary", verdict="good", comment="short, “salt” but right", kind="sft", language="en")
+    ]
+    folder = store.root.parent
+    catalog = (
+        folder / "catalog.yaml"
+    ).read_text() + f"  judged: {{from: [english], steps: [labels: {{files: {file}, min_annotators: 1}}]}}\n"
+    (tmp_path / "catalog.yaml").write_text(catalog)
+    for name in ("en", "others", "chats", "choices"):
+        (tmp_path / f"{name}.jsonl").write_bytes((folder / f"{name}.jsonl").read_bytes())
+    [built] = curate.build(tmp_path / "catalog.yaml", "judged")
+    assert built.rows == 1
+    assert client.ask("/undo?part=1", {})[2] == row["id"]
+    assert read_labels([file]) == [] and 'aria-pressed="true"' not in client.get(f"/row/{row['id']}")
+    assert client.ask("/undo?part=1", {})[2] == ""
+
+
+def test_labels_go_on_where_they_stopped_and_keep_what_others_wrote(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    rows = [{"id": f"{n:032x}", "kind": Kind.SFT, "language": "th"} for n in range(3)]
+    pair = {"id": "f" * 32, "kind": Kind.PREFERENCE, "language": "ar"}
+    first = Labels(path, "mary")
+    first.give(rows[0], "good", None)
+    write_labels(path, [*read_labels([path]), Label(rows[0]["id"], "john", verdict="bad")])
+    first.give(rows[1], "bad", "«ผิด»")
+    first.give(pair, "rejected", "")
+    again = Labels(path, "mary")
+    assert len(again) == 3 and again.of(rows[1]["id"]).comment == "«ผิด»" and again.of(pair["id"]).choice == "rejected"
+    assert {(one.id, one.annotator) for one in read_labels([path])} >= {
+        (rows[0]["id"], "john"),
+        (rows[0]["id"], "mary"),
+    }
+    first.give(rows[1], "unsure", None)
+    assert [first.undo(), first.undo()] == [rows[1]["id"], pair["id"]]
+    assert Labels(path, "mary").of(rows[1]["id"]).verdict == "bad" and Labels(path, "mary").of(pair["id"]) is None
+    with pytest.raises(StepError, match="did you mean 'good'"):
+        first.give(rows[0], "god", None)
+    with pytest.raises(StepError, match=r"'good'.*known: chosen, rejected, tie"):
+        first.give(pair, "good", None)
+    path.write_text("not labels\n")
+    with pytest.raises(StepError, match="line 1: not JSON"):
+        Labels(path, "mary")
+
+
+# ----------------------------------------------------------------------------------------------------------- command
+def test_what_is_wrong_is_said_before_anything_is_served(store, tmp_path):
+    with pytest.raises(StoreError, match="no dataset 'see'"):
+        View(store, "see", labels=tmp_path / "l.jsonl")
+    with View(store, labels=tmp_path / "l.jsonl") as one:
+        port = int(one.address.split(":")[2].split("/")[0])
+        with pytest.raises(ViewError, match=r"--port: 127\.0\.0\.1:"):
+            View(store, port=port, labels=tmp_path / "l.jsonl")
+    done = CliRunner().invoke(app, ["view", "see", "--store", str(store.root), "--no-browser"])
+    assert done.exit_code == 1 and "no dataset 'see'" in done.output
