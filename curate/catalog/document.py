@@ -116,7 +116,16 @@ def read_document(file: FilePath, shown: str) -> Document:
         raise CatalogError([Problem(Mark(shown, 1), f"there is no such file{near}")]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogError([Problem(Mark(shown, 1), f"cannot be read: {error}")]) from None
-    return _parse(text, document)
+    return parse(text, document)
+
+
+def nodes(text: str) -> yaml.Node | None:
+    """The nodes of a text that :func:`read_document` could read, with their places in it.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+    """
+    return _Loader(text).get_single_node()
 
 
 def read_value(text: str, shown: str) -> Any:
@@ -129,11 +138,16 @@ def read_value(text: str, shown: str) -> Any:
     Raises:
         CatalogError: it is not YAML.
     """
-    document = _parse(text, Document(FilePath(), shown, None))
+    document = parse(text, Document(FilePath(), shown, None))
     return document.values if text.strip() else None
 
 
-def _parse(text: str, document: Document) -> Document:
+def parse(text: str, document: Document) -> Document:
+    """The document with the values and marks of a text.
+
+    Raises:
+        CatalogError: it is not YAML.
+    """
     shown = document.shown
     try:
         loader = _Loader(text)

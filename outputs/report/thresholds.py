@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from pydantic import ValidationError
 
 from curate.catalog.params import Mark, PerLanguage, Reference
 from curate.errors import CurateError
@@ -78,7 +79,7 @@ def limits(
     thresholds: list[Limit] = []
     for step in recipe:
         label = step["label"]
-        params = _restored(step, registry)
+        params = restored(step, registry)
         mine = {name: ends for name, ends in ranges.items() if owner(name, [one["label"] for one in recipe]) == label}
         if isinstance(params, ScoreStep):
             for kind in kinds:
@@ -94,8 +95,9 @@ def limits(
     return thresholds
 
 
-def _restored(step: Mapping[str, Any], registry: Registry) -> Any:
-    """The step with the parameters of the recipe; None if it is not installed or needs something it names."""
+def restored(step: Mapping[str, Any], registry: Registry) -> Any:
+    """The step with those parameters of the recipe that its rules are made of; None if it is not installed or needs
+    something it names."""
     try:
         cls = registry.get("step", step["step"])
     except (KeyError, CurateError):
@@ -108,8 +110,16 @@ def _restored(step: Mapping[str, Any], registry: Registry) -> Any:
     if not set(missing) <= named:
         return None
     for filler in ("unnamed", ("unnamed",)):
+        given = {**params, **dict.fromkeys(missing, filler)}
         try:
-            return cls(**params, **dict.fromkeys(missing, filler))
+            return cls(**given)
+        except ValidationError as error:
+            # A recipe has the digest of some parameters (packs); rules are made of the others.
+            wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]} - cls.marked(Mark.DECISION)
+        except (ValueError, CurateError, OSError):
+            continue
+        try:
+            return cls(**{name: value for name, value in given.items() if name not in wrong})
         except (ValueError, CurateError, OSError):
             continue
     return None

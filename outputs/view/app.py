@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from outputs.view.labelling import Labels, form
 from outputs.view.reading import Filter, Reader, ReadVersion
 from outputs.view.records import record
 from outputs.view.server import NotFound, Request, Response, see
+from outputs.view.threshold_pages import answer
+from outputs.view.what_if import Threshold, WhatIf, thresholds
 
 _HERE = Path(__file__).parent
 
@@ -31,6 +34,8 @@ class App:
     def __init__(self, reader: Reader, labels: Labels, catalog: Path | None, registry: Registry | None = None) -> None:
         self.reader, self.labels, self.catalog = reader, labels, catalog
         self.registry = registry or Registry.installed()
+        self._lock = threading.Lock()
+        self._what_if: WhatIf | None = None
 
     def __call__(self, request: Request) -> Response:
         match request.path:
@@ -55,6 +60,8 @@ class App:
                 return Response(pages.rows(read, request, self.labels))
             case ("rows", "count"):
                 return Response(f"{read.count(Filter.of(request.query)):,}", "text/plain; charset=utf-8")
+            case ("thresholds", *inside):
+                return Response(self._thresholds(read, tuple(inside), request))
             case ("row", row):
                 found = read.row(row)
                 made = self._record(read, found)
@@ -68,6 +75,21 @@ class App:
                     return Response(form(found, self.labels.of(found["id"]), pages.base_of(read)))
                 return see(f"{pages.base_of(read)}/row/{found['id']}")
         raise NotFound(f"there is no page '{'/'.join(path)}' of {read.name}")
+
+    def _thresholds(self, read: ReadVersion, path: tuple[str, ...], request: Request) -> str:
+        known: list[Threshold] = self.reader.remembered(
+            ("thresholds", read.name), lambda: thresholds(read, self.registry)
+        )
+
+        def what_if(threshold: Threshold) -> WhatIf:
+            with self._lock:
+                # One at a time: it holds a number for each row.
+                if self._what_if is None or (self._what_if.read, self._what_if.threshold) != (read, threshold):
+                    self._what_if = None
+                    self._what_if = WhatIf(read, threshold)
+                return self._what_if
+
+        return answer(read, path, request, known, what_if, self.catalog, self.registry)
 
     def _record(self, read: ReadVersion, row: Mapping[str, Any]) -> Html:
         base = pages.base_of(read)

@@ -19,7 +19,7 @@ from outputs.view.reading import PAGE, STATES, Filter, ReadVersion
 from outputs.view.records import summary
 from outputs.view.server import Request
 
-TABS = (("", "Overview"), ("/rows", "Rows"))
+TABS = (("", "Overview"), ("/rows", "Rows"), ("/thresholds", "Thresholds"))
 
 
 def base_of(read: ReadVersion) -> str:

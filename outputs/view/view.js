@@ -36,7 +36,7 @@
   });
 
   // -------------------------------------------------------------------------------------------------------- filters
-  for (const form of all("form.auto")) form.addEventListener("change", (event) => {
+  for (const form of all("form.auto.filters")) form.addEventListener("change", (event) => {
     if (event.target.tagName !== "SELECT") return;
     if (event.target.name === "state") for (const name of ["step", "reason"]) if (form.elements[name]) form.elements[name].value = "";
     if (event.target.name === "step" && form.elements.reason) form.elements.reason.value = "";
@@ -45,6 +45,32 @@
   for (const form of all("form.filters")) form.addEventListener("formdata", (event) => {
     for (const [name, value] of [...event.formData]) if (!value || (name === "state" && value === "kept")) event.formData.delete(name);
   });
+
+  // ----------------------------------------------------------------------------------------------------- thresholds
+  for (const form of all("form.threshold")) {
+    const [slide, value, shown] = ["slide", "value", "moved"].map((id) => document.getElementById(id));
+    let asking = false, again = false;
+    // One request at a time, and the last value for certain.
+    const move = async () => {
+      if (asking) { again = true; return; }
+      asking = true;
+      do {
+        again = false;
+        const given = new URLSearchParams(new FormData(form));
+        try { shown.replaceChildren(element(await fetched(`${form.dataset.moved}&${given}`))); } catch (error) { shown.textContent = error.message; }
+        history.replaceState(null, "", `${form.action}?${given}`);
+      } while (again);
+      asking = false;
+    };
+    slide.addEventListener("input", () => { value.value = slide.value; move(); });
+    value.addEventListener("input", () => { slide.value = value.value; move(); });
+    form.addEventListener("submit", (event) => { event.preventDefault(); move(); });
+    // Another threshold or language begins at the value that it has.
+    for (const select of all("select", form)) select.addEventListener("change", () => {
+      const given = new URLSearchParams([...new FormData(form)].filter(([name]) => name !== "value" && (name !== "score" || select.name !== "threshold")));
+      location.assign(`${form.action}?${given}`);
+    });
+  }
 
   // --------------------------------------------------------------------------------------------------------- labels
   const badge = (row, form) => {

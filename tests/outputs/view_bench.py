@@ -38,6 +38,7 @@ datasets:
       - shape:                    # what a trainer would refuse
           min_response_chars: 20  # a short answer
           max_controls: 50
+      - duplicates
   calls: {from: [chats], steps: [shape]}
   pairs: {from: [choices]}
 """

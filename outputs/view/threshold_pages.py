@@ -1,0 +1,464 @@
+"""The page of thresholds: how a score is spread, which rows another threshold would take and leave, the catalog's
+change."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from curate.catalog.edit import Edit, change_parameter
+from curate.catalog.load import load_catalog
+from curate.catalog.params import PerLanguage
+from curate.engine.store.store import write_atomically
+from curate.errors import ExportError
+from curate.steps import Registry
+from outputs.report import language_name
+from outputs.report.charts import number
+from outputs.report.markup import Html, joined, table, tag
+from outputs.view.pages import base_of, chooser, page
+from outputs.view.reading import ReadVersion
+from outputs.view.records import summary
+from outputs.view.server import NotFound, Request
+from outputs.view.what_if import Move, Threshold, WhatIf, changed, describe, find
+
+_SIDES = (("kept_side", "Would be kept", "comes"), ("dropped_side", "Would be dropped", "goes"))
+
+
+class Asked:
+    """What the page is asked for: a threshold, a language, a score, a value.
+
+    Args:
+        known: the thresholds of the version.
+
+    Raises:
+        NotFound: there is no such threshold or score, or the value is no number.
+    """
+
+    def __init__(self, read: ReadVersion, known: Sequence[Threshold], query: Mapping[str, str]) -> None:
+        self.threshold = find(known, query["threshold"]) if query.get("threshold") else _busiest(read, known)
+        self.language = query.get("language", "") if self.threshold.by_language else ""
+        self.column = query.get("score") or self.threshold.columns[0]
+        if self.column not in self.threshold.columns:
+            raise NotFound(f"score: '{self.column}' (known: {', '.join(self.threshold.columns)})")
+        present = self.threshold.present
+        self.present = present[self.language] if self.language else present.default
+        given = query.get("value", "").strip()
+        try:
+            self.value: float | None = _number(given) if given else self.present if _is_number(self.present) else None
+        except ValueError:
+            raise NotFound(f"value: '{given}' is no number") from None
+
+    def address(self) -> str:
+        """The query that asks for it."""
+        given = {"threshold": self.threshold.key, "language": self.language, "score": self.column}
+        return urlencode({**given, "value": "" if self.value is None else number_text(self.value)})
+
+
+def _busiest(read: ReadVersion, known: Sequence[Threshold]) -> Threshold:
+    """The threshold that dropped most rows."""
+    gone: dict[tuple[str, str], int] = {}
+    for _, _, step, reason, rows in read.counts:
+        gone[step, reason] = gone.get((step, reason), 0) + rows
+    return max(known, key=lambda one: sum(gone.get((one.label, reason), 0) for reason in one.reasons))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value == int(value) and "." not in text and "e" not in text.lower() else value
+
+
+def number_text(value: float) -> str:
+    """A number for a form."""
+    return str(value)
+
+
+def thresholds_page(
+    read: ReadVersion, known: Sequence[Threshold], asked: Asked | None, what_if: WhatIf | None, catalog: Path | None
+) -> str:
+    """The page; without ``asked`` the version has no threshold that can be moved."""
+    if asked is None or what_if is None:
+        said = tag("p", "No step of this version decides by a score that its rows have.")
+        return page(f"{read.version.name}: thresholds", said, read=read, here="/thresholds")
+    languages = sorted({language for language, *_ in read.counts}, key=language_name)
+    ends = what_if.histogram(asked.column)
+    low, high = (float(ends[0][0]), float(ends[0][-1])) if ends else (0.0, 1.0)
+    whole = ends is not None and float(ends[0][1] - ends[0][0]) == 1.0
+    step = 1.0 if whole else 10 ** math.floor(math.log10(max(high - low, 1e-9) / 100))
+    low, high = (math.floor(low / step) * step, math.ceil(high / step) * step)
+    value = "" if asked.value is None else number_text(asked.value)
+    doc = type(asked.threshold.step).model_fields[asked.threshold.name].description
+    form = tag(
+        "form",
+        tag(
+            "div",
+            chooser(
+                "Threshold",
+                "threshold",
+                [(one.key, f"{one.label}: {one.name}") for one in known],
+                asked.threshold.key,
+                every=False,
+            ),
+            chooser(
+                "Language",
+                "language",
+                [(one, language_name(one)) for one in languages],
+                asked.language,
+                none="all others",
+            )
+            if asked.threshold.by_language
+            else None,
+            chooser(
+                "Score",
+                "score",
+                [(one, asked.threshold.score(one)) for one in asked.threshold.columns],
+                asked.column,
+                every=False,
+            )
+            if len(asked.threshold.columns) > 1
+            else None,
+            class_="filters",
+        ),
+        tag("p", doc, class_="note") if doc else None,
+        tag(
+            "div",
+            tag("label", "Value ", tag("input", type="number", name="value", value=value, step="any", id="value")),
+            tag(
+                "input",
+                type="range",
+                min=number_text(low),
+                max=number_text(high),
+                step=number_text(step),
+                value=value or number_text(low),
+                aria_label="Value",
+                id="slide",
+                class_="scripted-only",
+            ),
+            tag("button", "Show", type="submit"),
+            class_="value",
+        ),
+        class_="threshold",
+        action=f"{base_of(read)}/thresholds",
+        data_moved=f"{base_of(read)}/thresholds?part=1",
+    )
+    return page(
+        f"{read.version.name}: thresholds",
+        tag("h2", f"{asked.threshold.label}: {asked.threshold.name}"),
+        form,
+        tag("div", moved(read, asked, what_if, catalog), id="moved", aria_live="polite"),
+        read=read,
+        here="/thresholds",
+    )
+
+
+def moved(read: ReadVersion, asked: Asked, what_if: WhatIf, catalog: Path | None) -> Html:
+    """What changes as the value moves."""
+    try:
+        move = what_if.move(asked.value, asked.language, asked.column)
+    except ExportError as error:
+        return tag("p", str(error), class_="why")
+    return joined(
+        _sentence(asked, move),
+        _chart(asked, what_if),
+        tag(
+            "div",
+            [_side(read, getattr(move, name), title, word, asked) for name, title, word in _SIDES],
+            class_="examples",
+        ),
+        _table(asked, move),
+        _write(read, asked, catalog),
+    )
+
+
+def _sentence(asked: Asked, move: Move) -> Html:
+    go, come = (int(move.by_language[name].sum()) for name in ("go", "come"))
+    kept = int(move.by_language["kept"].sum())
+    parts: list[object] = [
+        "Now ",
+        tag("strong", _told(asked.present)),
+        ", at ",
+        tag("strong", _told(asked.value)),
+        ": ",
+        tag("strong", f"{come:,} come", class_="come"),
+        ", ",
+        tag("strong", f"{go:,} go", class_="go"),
+        f"; {kept:,} → {kept + come - go:,} rows.",
+    ]
+    notes = []
+    if come and move.later:
+        notes.append(
+            f"Steps behind this one ({', '.join(move.later)}) have not seen the rows that come, and may drop some."
+        )
+    own = {one: value for one, value in describe(asked.threshold.present).items() if one and not asked.language}
+    if own:
+        told = ", ".join(f"{language_name(one)} {_told(value)}" for one, value in own.items())
+        notes.append(f"Languages with a value of their own keep it: {told}.")
+    if move.astray:
+        notes.append(
+            f"For {move.astray:,} rows the rules installed here decide otherwise than the version; they count as "
+            "coming or going."
+        )
+    return joined(tag("p", parts, class_="moves", role="status"), [tag("p", one, class_="note") for one in notes])
+
+
+def _told(value: Any) -> str:
+    return "no limit" if value is None else number(value) if _is_number(value) else str(value)
+
+
+def _chart(asked: Asked, what_if: WhatIf) -> Html:
+    found = what_if.histogram(asked.column, asked.language)
+    if found is None:
+        return tag("p", "No row in this language has this score.", class_="note")
+    edges, counts = found
+    low, high = float(edges[0]), float(edges[-1])
+    tallest = int(counts.sum(axis=1).max()) or 1
+    bars, wide = [], 600 / len(counts)
+    for place, line in enumerate(counts.tolist()):
+        top = 100.0
+        for rows, sort in zip(line, ("kept", "dropped", "other"), strict=True):
+            if rows:
+                height = max(100 * rows / tallest, 0.8)
+                top -= height
+                bars.append(
+                    tag(
+                        "rect",
+                        class_=sort,
+                        x=f"{place * wide:.2f}",
+                        y=f"{max(top, 0):.2f}",
+                        width=f"{wide * 0.92:.2f}",
+                        height=f"{height:.2f}",
+                    )
+                )
+    lines = []
+    for sort, value in (("present", asked.present), ("moved", asked.value)):
+        if _is_number(value) and low <= float(value) <= high:  # type: ignore[arg-type]
+            at = f"{600 * (float(value) - low) / (high - low):.2f}"  # type: ignore[arg-type]
+            lines.append(tag("line", class_=sort, x1=at, x2=at, y1="0", y2="100"))
+    kept, dropped, other = (int(one) for one in counts.sum(axis=0))
+    whom = language_name(asked.language) if asked.language else "all languages"
+    about = (
+        f"{asked.threshold.score(asked.column)} in {whom}: {kept:,} rows kept, {dropped:,} dropped by this threshold, "
+        f"{other:,} otherwise"
+    )
+    chart = tag(
+        "svg",
+        bars,
+        lines,
+        class_="columns",
+        viewbox="0 0 600 100",
+        preserveaspectratio="none",
+        role="img",
+        aria_label=about,
+    )
+    lined = [
+        [f"{number(float(edges[place]))} – {number(float(edges[place + 1]))}", *(f"{one:,}" for one in line)]
+        for place, line in enumerate(counts.tolist())
+        if any(line)
+    ]
+    return tag(
+        "figure",
+        tag(
+            "p",
+            tag("span", "kept", class_="key kept"),
+            tag("span", "dropped by this threshold", class_="key dropped"),
+            tag("span", "dropped otherwise", class_="key other"),
+            tag("span", "threshold", class_="key line"),
+        ),
+        chart,
+        tag(
+            "div",
+            tag("span", number(low)),
+            tag("span", number((low + high) / 2)),
+            tag("span", number(high)),
+            class_="axis",
+            aria_hidden="true",
+        ),
+        tag("figcaption", f"{about}. The outermost columns hold all beyond them."),
+        tag(
+            "details",
+            tag("summary", "The same as a table"),
+            table(about, ["from – to", "kept", "dropped", "otherwise"], lined, numbers=(1, 2, 3)),
+        ),
+    )
+
+
+def _side(read: ReadVersion, side: Sequence[tuple[str, float, bool]], title: str, word: str, asked: Asked) -> Html:
+    kept, dropped = (read.rows([one for one, _, _ in side], state) for state in ("kept", "dropped"))
+    items = []
+    for row, value, moves in side:
+        found = kept.get(row) or dropped.get(row)
+        if found is not None:
+            badge = tag("strong", f" {word} ", class_=word) if moves else " "
+            items.append(tag("li", tag("code", number(value)), badge, summary(found, base_of(read))))
+    return tag(
+        "section",
+        tag("h3", f"{title}, next to the threshold"),
+        tag("ul", items) if items else tag("p", "No row.", class_="note"),
+    )
+
+
+def _table(asked: Asked, move: Move) -> Html:
+    present = asked.threshold.present
+    lines = []
+    for language, kept, dropped, go, come in move.by_language.select(
+        "language", "kept", "dropped", "go", "come"
+    ).rows():
+        lines.append(
+            [
+                language_name(language),
+                _told(present[language]),
+                f"{kept:,}",
+                f"{dropped:,}",
+                tag("td", f"+{come:,}" if come else "·", class_="number come"),
+                tag("td", f"−{go:,}" if go else "·", class_="number go"),
+                f"{kept + come - go:,}",
+            ]
+        )
+    return table(
+        "By language",
+        ["language", "now", "kept", "dropped by it", "come", "go", "then"],
+        lines,
+        numbers=(1, 2, 3, 4, 5, 6),
+    )
+
+
+def _write(read: ReadVersion, asked: Asked, catalog: Path | None) -> Html | None:
+    if catalog is None:
+        return tag("p", "There is no catalog here to write it into (--catalog).", class_="note")
+    if asked.value == asked.present:
+        return None
+    return tag(
+        "p",
+        tag(
+            "a",
+            f"Write it into {catalog.name} …",
+            href=f"{base_of(read)}/thresholds/write?{asked.address()}",
+            class_="button",
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ write
+def edit_of(read: ReadVersion, asked: Asked, catalog: Path, registry: Registry) -> Edit:
+    """The change of the catalog, from the value that it has now.
+
+    Raises:
+        CatalogError: the catalog cannot be loaded.
+        EditError: where the value stands cannot be told.
+        ExportError: the catalog has no such step now.
+    """
+    loaded = load_catalog(catalog, registry)
+    dataset = loaded.datasets.get(read.version.name)
+    found = [one for one in dataset.steps if one.label == asked.threshold.label] if dataset is not None else []
+    if not found or found[0].name != asked.threshold.step.tag:
+        raise ExportError(f"{catalog.name} has no step '{asked.threshold.label}' in '{read.version.name}' now")
+    value: Any = getattr(found[0].params, asked.threshold.name)
+    value = changed(value, asked.value, asked.language) if isinstance(value, PerLanguage) else asked.value
+    return change_parameter(
+        catalog, read.version.name, asked.threshold.label, asked.threshold.name, value, asked.language
+    )
+
+
+def digest(edit: Edit) -> str:
+    """What stands for the file as it was when the change was shown."""
+    return hashlib.sha256(edit.old.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def write_page(read: ReadVersion, asked: Asked, edit: Edit) -> str:
+    """The change, to be confirmed."""
+    lines = [
+        tag("span", line, class_={"+": "plus", "-": "minus"}.get(line[:1]) if line[:3] not in ("+++", "---") else None)
+        for line in edit.diff.splitlines(keepends=True)
+    ]
+    confirm = tag(
+        "form",
+        tag("input", type="hidden", name="seen", value=digest(edit)),
+        tag("button", f"Write {edit.file.name}", type="submit"),
+        " ",
+        tag("a", "Back", href=f"{base_of(read)}/thresholds?{asked.address()}"),
+        method="post",
+        action=f"{base_of(read)}/thresholds/write?{asked.address()}",
+    )
+    content = (
+        [tag("pre", lines, class_="diff", tabindex="0", dir="ltr"), confirm]
+        if edit.diff
+        else tag("p", f"{edit.file.name} has this value already.")
+    )
+    return page(
+        f"{read.version.name}: {asked.threshold.key}",
+        tag("h2", f"Change of {edit.file}"),
+        content,
+        read=read,
+        here="/thresholds",
+    )
+
+
+def write(edit: Edit, seen: str) -> None:
+    """Writes the change, if the file is still as it was shown.
+
+    Raises:
+        ExportError: it is not, or cannot be written.
+    """
+    if digest(edit) != seen:
+        raise ExportError(f"{edit.file} has changed since; look at the change again")
+    target = edit.file.resolve()
+    try:
+        mode = target.stat().st_mode
+        write_atomically(target, edit.new.encode("utf-8"))
+        target.chmod(mode)
+    except OSError as error:
+        raise ExportError(f"{edit.file} cannot be written: {error.strerror or error}") from None
+
+
+def written_page(read: ReadVersion, edit: Edit) -> str:
+    """What to do after it."""
+    said = tag(
+        "p",
+        f"{edit.file} is written. ",
+        tag("code", f"curate build {read.version.name}"),
+        " makes the version; no score is computed again.",
+    )
+    return page(f"{read.version.name}: written", said, read=read, here="/thresholds")
+
+
+def answer(
+    read: ReadVersion,
+    path: tuple[str, ...],
+    request: Request,
+    known: Sequence[Threshold],
+    what_if: Callable[[Threshold], WhatIf],
+    catalog: Path | None,
+    registry: Registry,
+) -> Html | str:
+    """The answer to an address below ``thresholds``.
+
+    Args:
+        what_if: the scores of a threshold.
+
+    Raises:
+        NotFound: there is no such page.
+    """
+    if not known:
+        return thresholds_page(read, known, None, None, catalog)
+    asked = Asked(read, known, request.query)
+    match path:
+        case () if "part" in request.query:
+            return moved(read, asked, what_if(asked.threshold), catalog)
+        case ():
+            return thresholds_page(read, known, asked, what_if(asked.threshold), catalog)
+        case ("write",) if catalog is not None:
+            edit = edit_of(read, asked, catalog, registry)
+            if request.form is None:
+                return write_page(read, asked, edit)
+            write(edit, request.form.get("seen", ""))
+            return written_page(read, edit)
+    raise NotFound(f"there is no page '{'/'.join(path)}' of thresholds, or no catalog to write")

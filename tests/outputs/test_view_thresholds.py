@@ -1,0 +1,169 @@
+"""A moved threshold says what a build with it then does, and the catalog is changed as it was shown."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from view_bench import Client, make_store, serving
+
+import curate
+from curate.catalog.params import PerLanguage
+from curate.engine.store.store import Store
+from curate.errors import ExportError
+from curate.steps import Registry
+from outputs.report import language_name
+from outputs.view import View
+from outputs.view.reading import Filter, Reader
+from outputs.view.what_if import WhatIf, changed, find, thresholds
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("thresholds") / "sea"
+    make_store(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def read(folder):
+    reader = Reader(Store(folder / ".curate"))
+    yield reader.version("sea")
+    reader.close()
+
+
+@pytest.fixture(scope="module")
+def known(read):
+    return thresholds(read, Registry.installed())
+
+
+@pytest.fixture
+def client(folder, tmp_path):
+    """A view of a copy, which a test may write to."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    with serving(View(Store(copy / ".curate"), "sea", catalog=copy / "catalog.yaml", labels=tmp_path / "l")) as one:
+        one.catalog = copy / "catalog.yaml"
+        yield one
+
+
+def test_thresholds_are_the_decisions_that_use_scores(known):
+    names = {one.key: (one.reasons, one.columns) for one in known}
+    assert names["shape.min_response_chars"] == (("min_response_chars",), ("response_chars",))
+    assert names["shape.max_repetition"] == (("repetition",), ("repetition",))
+    assert not {"shape.roles", "shape.allow_empty", "duplicates.similarity"} & set(names)
+
+
+def test_without_a_move_nothing_comes_or_goes(read, known):
+    for one in known:
+        move = WhatIf(read, one).move(one.present.default)
+        assert (move.by_language["go"].sum(), move.by_language["come"].sum(), move.astray) == (0, 0, 0), one.key
+
+
+def test_examples_are_the_nearest_on_each_side(read, known):
+    what_if = WhatIf(read, find(known, "shape.min_response_chars"))
+    move = what_if.move(60)
+    chars = {row["id"]: one["value"] for row in read.page(Filter(), 1) for one in row["scores"]
+             if one["name"] == "shape.response_chars"}  # fmt: skip
+    above, below = (sorted(one for one in chars.values() if (one >= 60) == side) for side in (True, False))
+    assert [value for _, value, _ in move.kept_side] == above[:5]
+    assert [value for _, value, _ in move.dropped_side] == below[::-1][:5]
+    assert {moves for _, _, moves in move.dropped_side} == {True}
+    thai = what_if.move(60, "th")
+    assert {row["language"] for row in read.rows([one for one, _, _ in thai.dropped_side], "kept").values()} == {"th"}
+    assert move.later == ("duplicates",)
+
+
+def test_the_histogram_holds_every_row_once(read, known):
+    for key in ("shape.min_response_chars", "shape.max_repetition", "shape.max_turns"):
+        what_if = WhatIf(read, find(known, key))
+        _, counts = what_if.histogram()
+        assert counts.sum() == 20
+        assert what_if.histogram(language="ar")[1].sum() == 2
+    assert WhatIf(read, find(known, "shape.min_response_chars")).histogram()[1].sum(axis=0).tolist() == [18, 2, 0]
+    assert what_if.histogram(language="sw") is None
+
+
+def test_a_value_that_the_step_does_not_take_is_told(read, known):
+    what_if = WhatIf(read, find(known, "shape.max_repetition"))
+    with pytest.raises(ExportError, match=r"max_repetition: Input should be less than or equal to 1"):
+        what_if.move(3.5)
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [
+        ("threshold=shape.min_response_chars&value=3", "+          min_response_chars: 3  # a short answer"),
+        (
+            "threshold=shape.min_response_chars&value=58&language=th",
+            "+          min_response_chars: {default: 20, th: 58}  # a short answer",
+        ),
+        ("threshold=shape.max_chars&value=90", "+          max_chars: 90"),
+        (
+            "threshold=shape.max_prompt_chars&value=25&language=en",
+            "+          max_prompt_chars: {en: 25}",
+        ),
+    ],
+)
+def test_what_is_shown_is_written_and_what_was_told_is_built(client: Client, query, line):
+    before = dict(client_version(client).manifest["languages"])
+    told = client.get(f"/thresholds?part=1&{query}")
+    rows = {name: (int(come.strip("+") or 0), int(go.strip("−") or 0)) for name, come, go in re.findall(
+        r'<th scope="row">([^<]+)</th>(?:<td[^>]*>[^<]*</td>){3}<td class="number come">([^<]*)</td>'
+        r'<td class="number go">([^<]*)</td>', told.replace("·", "")
+    )}  # fmt: skip
+    assert any(come or go for come, go in rows.values())
+    link = html.unescape(re.search(r'href="[^"]*(/thresholds/write\?[^"]*)"', told)[1])
+    shown = client.get(link)
+    assert line in html.unescape(shown)
+    seen = re.search(r'name="seen" value="(\w+)"', shown)[1]
+    assert client.ask(client.base + link, {"seen": "0" * 64})[0] == 400
+    old = client.catalog.read_text()
+    assert client.ask(client.base + link, {"seen": seen})[0] == 200
+    assert [one for one in client.catalog.read_text().splitlines() if one not in old.splitlines()] == [line[1:]]
+    assert client.ask(client.base + link, {"seen": seen})[0] == 400  # it is another file now
+    [built] = curate.build(client.catalog, "sea")
+    after = client_version(client).manifest
+    for language, count in before.items():
+        come, go = rows[language_name(language)]
+        assert after["languages"].get(language, 0) == count + come - go, language
+    assert built.rows == sum(before.values()) + sum(come - go for come, go in rows.values())
+
+
+def client_version(client: Client):
+    reader = Reader(Store(client.catalog.parent / ".curate"))
+    version = reader.version("sea").version
+    reader.close()
+    return version
+
+
+def test_a_place_that_cannot_be_told_is_said_and_nothing_is_written(client):
+    text = client.catalog.read_text()
+    client.catalog.write_text(
+        text.replace("run:", "variables: {least: 20}\nrun:").replace("_chars: 20", "_chars: '${variables.least}'")
+    )
+    status, _, said = client.ask(f"{client.base}/thresholds/write?threshold=shape.min_response_chars&value=3")
+    assert status == 400 and "it comes from ${variables.least}; change that" in said
+    client.catalog.write_text(text.replace("- shape:", "- shapes:"))
+    status, _, said = client.ask(f"{client.base}/thresholds/write?threshold=shape.min_response_chars&value=3")
+    assert status == 400 and "did you mean" in said
+
+
+def test_mistakes_in_the_address_are_told(client):
+    for query, message in (
+        ("threshold=shape.max_char", "did you mean"),
+        ("value=nan", "is no number"),
+        ("score=chars&threshold=shape.max_turns", "known: turns"),
+    ):
+        status, _, said = client.ask(f"{client.base}/thresholds?{query}")
+        assert status == 404 and message in said
+    assert "shape: min_response_chars" in client.get("/thresholds")  # what dropped most comes first
+    assert "Input should be" in client.get("/thresholds?part=1&threshold=shape.max_repetition&value=7")
+    assert "decides by a score" in client.ask("/pairs/thresholds")[2]
+
+
+def test_changed_values_keep_those_of_other_languages():
+    assert changed(PerLanguage(0.5, {"ar": 0.3}), 0.4, "th") == PerLanguage(0.5, {"ar": 0.3, "th": 0.4})
+    assert changed(PerLanguage(0.5, {"ar": 0.3}), 0.4, "") == PerLanguage(0.4, {"ar": 0.3})
