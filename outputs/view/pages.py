@@ -341,6 +341,7 @@ def _keys(labels: Labels) -> Html:
             tag("button", "Take the last label back", type="submit"),
             method="post",
             action="/undo",
+            aria_label="Undo",
             class_="undo",
         ),
         id="keys",

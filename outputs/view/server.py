@@ -164,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Security-Policy": POLICY,
             "Cross-Origin-Resource-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
-            "Referrer-Policy": "no-referrer",
+            # Not `no-referrer`: a form would then be sent with the origin `null`.
+            "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
             **response.headers,
         }.items():

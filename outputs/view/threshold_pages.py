@@ -147,6 +147,7 @@ def thresholds_page(
             class_="value",
         ),
         class_="threshold",
+        aria_label="Move a threshold",
         action=f"{base_of(read)}/thresholds",
         data_moved=f"{base_of(read)}/thresholds?part=1",
     )
@@ -386,6 +387,7 @@ def write_page(read: ReadVersion, asked: Asked, edit: Edit) -> str:
         " ",
         tag("a", "Back", href=f"{base_of(read)}/thresholds?{asked.address()}"),
         method="post",
+        aria_label="Confirm the change",
         action=f"{base_of(read)}/thresholds/write?{asked.address()}",
     )
     content = (

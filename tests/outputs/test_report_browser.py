@@ -4,37 +4,22 @@ row."""
 from __future__ import annotations
 
 import json
-import shutil
-import time
 from pathlib import Path
 
 import pytest
+from chromium import all_of, needs_chromium, one, scheme, started, wait
 from report_bench import SAID, shared_store
 
 from curate.engine.store.store import Store
 from outputs.report import report
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no Chromium with its driver here")
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--disable-dev-shm-usage", "--window-size=1280,1000")  # fmt: skip
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with started(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -51,23 +36,13 @@ def file(store, tmp_path_factory) -> Path:
 @pytest.fixture
 def opened(browser, file):
     browser.get("about:blank")
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
-    )
+    scheme(browser, "light")
     browser.get_log("browser")
     browser.get_log("performance")
     browser.get(file.as_uri())
     yield browser
     assert browser.title == "sea · curate report"  # no row has run
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-
-
-def all_of(browser, selector: str) -> list:
-    return browser.find_elements("css selector", selector)
-
-
-def one(browser, selector: str):
-    return browser.find_element("css selector", selector)
 
 
 def choose(browser, name: str, value: str) -> None:
@@ -77,15 +52,6 @@ def choose(browser, name: str, value: str) -> None:
         name,
         value,
     )
-
-
-def wait(condition) -> None:
-    """Until a click has had its effect: what follows a change of the address comes a moment later."""
-    for _ in range(200):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never happened")
 
 
 def test_it_asks_for_nothing_but_itself(opened, file):
@@ -177,18 +143,14 @@ def test_dark_and_light_follow_the_reader_and_his_choice(opened):
 
     light = colours()
     assert light[0] in ("rgb(255, 255, 255)", "rgba(255, 255, 255, 1)")
-    opened.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    )
+    scheme(opened, "dark")
     dark = colours()
     assert dark != light
     button = one(opened, "#theme")
     button.click()
     assert button.text == "Colours: light"
     assert colours() == light
-    opened.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
-    )
+    scheme(opened, "light")
     button.click()
     assert colours() == dark
     opened.refresh()
