@@ -10,7 +10,7 @@ import orjson
 from curate.steps.outputs import Version
 from outputs.licensing.gate import Verdict, lines
 from outputs.report.markup import Html, table, tag
-from outputs.report.sections import MOST, count, cut, language_cell, section
+from outputs.report.sections import MOST, count, cut, language_cell, section, to_rows
 
 _UNITS = 20
 
@@ -94,7 +94,7 @@ def audits(version: Version) -> Html | None:
                 [
                     step,
                     one.get("subject", ""),
-                    one.get("language", ""),
+                    _rows_in(one.get("language", "")),
                     one.get("figure", ""),
                     _figure(value),
                     _interval(low, high, value),
@@ -125,6 +125,10 @@ def audits(version: Version) -> Html | None:
         ),
         more,
     )
+
+
+def _rows_in(language: str) -> object:
+    return to_rows(language, f"rows in {language}", language=language) if language else ""
 
 
 def _figure(value: Any) -> str:

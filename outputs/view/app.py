@@ -13,11 +13,12 @@ from outputs.report.markup import Html
 from outputs.report.page import asset
 from outputs.report.thresholds import Limit, ProbedRow, limits
 from outputs.view import pages
+from outputs.view.compare import compare_page, scores_page
 from outputs.view.labelling import Labels, form
 from outputs.view.reading import Filter, Reader, ReadVersion
 from outputs.view.records import record
 from outputs.view.server import NotFound, Request, Response, see
-from outputs.view.threshold_pages import answer
+from outputs.view.threshold_write import answer
 from outputs.view.what_if import Threshold, WhatIf, thresholds
 
 _HERE = Path(__file__).parent
@@ -55,11 +56,15 @@ class App:
     def _of_version(self, read: ReadVersion, path: tuple[str, ...], request: Request) -> Response:
         match path:
             case ():
-                return Response(pages.overview(read, None))
+                return Response(pages.overview(read))
             case ("rows",):
                 return Response(pages.rows(read, request, self.labels))
             case ("rows", "count"):
                 return Response(f"{read.count(Filter.of(request.query)):,}", "text/plain; charset=utf-8")
+            case ("scores",):
+                return Response(scores_page(read, request))
+            case ("compare",):
+                return Response(compare_page(read, request))
             case ("thresholds", *inside):
                 return Response(self._thresholds(read, tuple(inside), request))
             case ("row", row):

@@ -19,7 +19,13 @@ from outputs.view.reading import PAGE, STATES, Filter, ReadVersion
 from outputs.view.records import summary
 from outputs.view.server import Request
 
-TABS = (("", "Overview"), ("/rows", "Rows"), ("/thresholds", "Thresholds"))
+TABS = (
+    ("", "Overview"),
+    ("/rows", "Rows"),
+    ("/scores", "Scores"),
+    ("/thresholds", "Thresholds"),
+    ("/compare", "Compare"),
+)
 
 
 def base_of(read: ReadVersion) -> str:
@@ -98,7 +104,7 @@ def datasets(store: Store) -> str:
     )
 
 
-def overview(read: ReadVersion, scores: Html | None) -> str:
+def overview(read: ReadVersion) -> str:
     """Summary, funnel, languages by sources and judge audits as in the report; every number leads to its rows."""
     version, base = read.version, base_of(read)
     names = _names(read)
@@ -106,7 +112,6 @@ def overview(read: ReadVersion, scores: Html | None) -> str:
         sections.summary(version, judge(version, load_licenses()), unassessed(version), names),
         sections.funnel(version, names),
         sections.sources(_sources(read), names),
-        scores,
         accounts.audits(version),
     ]
     refs = [ref for ref, entry in read.reader.store.refs(version.name).items() if entry["version"] == version.version]

@@ -171,9 +171,14 @@ def _turn(label: str, content: str, language: str, most: int | None, marked: Htm
     body = (
         words(content, language, len(content) if most is None else most)
         if marked is None
-        else tag("div", marked, class_="text", lang=html_language(language), dir=direction(content, language))
+        else tag("div", marked, class_="text", **language_and_direction(content, language))
     )
     return tag("div", tag("div", label, class_="role"), body, class_=f"turn of-{role}" if role.isalpha() else "turn")
+
+
+def language_and_direction(content: str, language: str) -> dict[str, str | None]:
+    """The attributes of an element with a text in a language."""
+    return {"lang": html_language(language), "dir": direction(content, language)}
 
 
 def _call(call: Mapping[str, Any]) -> Html:
@@ -199,7 +204,7 @@ def _folded(title: str, content: str, language: str, name: str = "div") -> Html:
     body = (
         tag("pre", content, dir="ltr", tabindex="0")
         if name == "pre"
-        else tag("div", content, class_="text", lang=html_language(language), dir=direction(content, language))
+        else tag("div", content, class_="text", **language_and_direction(content, language))
     )
     return tag("details", tag("summary", title), body, class_="call")
 

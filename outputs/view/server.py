@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         if hmac.compare_digest(query.get("token", "").encode(), self.server.token.encode()) and sent is None:
             rest = "&".join(one for one in parts.query.split("&") if not one.startswith("token="))
             cookie = f"{self.server.cookie}={self.server.token}; Path=/; HttpOnly; SameSite=Strict"
-            target = "/" + parts.path.lstrip("/") + (f"?{rest}" if rest else "")
+            target = "/" + parts.path.lstrip("/\\") + (f"?{rest}" if rest else "")
             self._send(Response("", status=HTTPStatus.SEE_OTHER, headers={"Location": target, "Set-Cookie": cookie}))
             return
         if not hmac.compare_digest(self._cookie().encode(), self.server.token.encode()):

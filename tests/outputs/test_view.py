@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 import unicodedata
+import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -72,6 +76,10 @@ def test_only_the_address_with_the_token_opens_the_door(client):
     assert status == 303 and "token" not in headers["Location"]
     assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
     assert client.ask(client.base + "?token=wrong", headers={"Cookie": ""})[0] == 403
+    assert client.ask("/%5Cevil.example" + client.start[client.start.index("?") :])[1]["Location"].startswith("/%5C")
+    for path in ("//evil.example", "/\\evil.example", "/\\/evil.example"):
+        _, headers, _ = client.ask(path + client.start[client.start.index("?") :])
+        assert headers["Location"] == "/evil.example"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", ""])
@@ -291,3 +299,16 @@ def test_what_is_wrong_is_said_before_anything_is_served(store, tmp_path):
             View(store, port=port, labels=tmp_path / "l.jsonl")
     done = CliRunner().invoke(app, ["view", "see", "--store", str(store.root), "--no-browser"])
     assert done.exit_code == 1 and "no dataset 'see'" in done.output
+
+
+def test_the_command_prints_its_address_and_ends_with_ctrl_c(store, tmp_path):
+    command = [sys.executable, "-m", "curate.cli", "view", "sea", "--store", str(store.root), "--no-browser"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        address = run.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sea%40[0-9a-f]{20}\?token=[\w-]{32}", address)
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        assert "Funnel" in browser.open(address, timeout=60).read().decode()
+        run.send_signal(signal.SIGINT)
+        assert run.wait(60) == 0
+        assert "Traceback" not in run.stderr.read()
+    assert list(tmp_path.iterdir()) == []  # no file of labels without a label
