@@ -20,7 +20,7 @@ from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
 from curate.preferences.review.annotation_tools import label_studio_config
 from curate.preferences.review.api import summary
-from curate.preferences.review.labels_file import read_labels
+from curate.preferences.review.labels_file import Label, read_labels, write_labels
 from curate.preferences.review.sampling import shares
 from curate.preferences.review.sheet import AnnotationBatch, entry_of, side_of, token
 from curate.preferences.review.spreadsheets import safe, unsafe
@@ -515,3 +515,28 @@ def test_the_command_line_exports_and_imports(catalog, tmp_path):
     out = run.invoke(app, ["export", "nobody", "--to", str(tmp_path / "b.csv"), "-c", str(catalog)])
     assert out.exit_code == 1 and "no dataset 'nobody'" in out.output
     assert Store(catalog.parent / ".curate").datasets() == ["better", "talk"]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_files_of_labels_are_joined_and_become_gold(catalog, tmp_path, suffix):
+    """As `curate view` writes them, one by each annotator."""
+    rows = curate.query("SELECT id, language FROM better ORDER BY id LIMIT 3", store=catalog.parent / ".curate").rows()
+    for name, choices in (("mary", ("rejected", "tie", "chosen")), ("john", ("rejected", "chosen", "chosen"))):
+        labels = [
+            Label(row, name, choice=choice, kind="preference", language=language)
+            for (row, language), choice in zip(rows, choices, strict=True)
+        ]
+        write_labels(tmp_path / f"{name}{suffix}", labels)
+    found = review_import(
+        [tmp_path / f"mary{suffix}", tmp_path / f"john{suffix}"],
+        tmp_path / "all.jsonl",
+        of="better",
+        gold=tmp_path / "gold.jsonl",
+        catalog=catalog,
+    )
+    assert (found.new, found.problems, found.gold, len(found.disagreements)) == (6, [], 3, 1)
+    gold = {one["row"]: one for one in map(json.loads, (tmp_path / "gold.jsonl").read_text("utf-8").splitlines())}
+    assert [gold[row]["gold"] for row, _ in rows] == [1.0, 0.5, 1.0]
+    assert gold[rows[0][0]]["chosen"][0]["content"].startswith("bad ")  # the people turned it round
+    again = review_import([tmp_path / f"mary{suffix}"], tmp_path / "all.jsonl", of="better", catalog=catalog)
+    assert (again.new, again.changed, again.labels) == (0, 0, 6)

@@ -9,8 +9,8 @@ are made from them too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +136,8 @@ def import_(
     for file in map(Path, files):
         if not file.exists():
             raise StepError(f"{file} does not exist")
-        for place, columns in read(file):
+        for seen, label, problem in _labels(file, annotator or file.stem):
             lines += 1
-            seen = f"{file.name}, {place}"
-            label, problem = _label(columns, seen, annotator or file.stem)
             if problem:
                 result.problems.append(f"{seen}: {problem}")
             elif label is None:
@@ -167,6 +165,30 @@ def import_(
         result.gold = 0 if gold is None else _write_rows(Path(gold), _gold(version.kind, rows, kept.values()))
         result.pairs = 0 if pairs is None else _write_rows(Path(pairs), _pairs(version.kind, rows, kept.values()))
     return result
+
+
+def _labels(file: Path, annotator: str) -> Iterator[tuple[str, Label | None, str]]:
+    """(place, label, problem) of each row of an annotated file, or of a file of labels (as `curate view` writes it)."""
+    if _holds_labels(file):
+        for label in read_labels([file]):
+            seen = label.seen or f"{file.name}, row {label.id}"
+            yield seen, replace(label, seen=seen, annotator=label.annotator or annotator), ""
+        return
+    for place, columns in read(file):
+        seen = f"{file.name}, {place}"
+        yield seen, *_label(columns, seen, annotator)
+
+
+def _holds_labels(file: Path) -> bool:
+    """Whether a file holds labels: lines of an annotated file have a key beside the id."""
+    if file.suffix != ".jsonl" or not file.is_file():
+        return file.suffix == ".parquet"
+    with file.open("rb") as lines:
+        try:
+            first = orjson.loads(next((line for line in lines if line.strip()), b"null").removeprefix(b"\xef\xbb\xbf"))
+        except orjson.JSONDecodeError:
+            return False
+    return isinstance(first, dict) and "annotator" in first and "key" not in first
 
 
 def _label(columns: Mapping[str, str], place: str, annotator: str) -> tuple[Label | None, str]:
