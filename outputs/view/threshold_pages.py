@@ -41,6 +41,8 @@ class Asked:
         present = self.threshold.present
         self.present = present[self.language] if self.language else present.default
         given = query.get("value", "").strip()
+        self.open = not given and isinstance(self.present, str)
+        """Whether the present value is a word (``calibrated``) and no number is given yet."""
         try:
             self.value: float | None = _number(given) if given else self.present if _is_number(self.present) else None
         except ValueError:
@@ -157,6 +159,9 @@ def thresholds_page(
 
 def moved(read: ReadVersion, asked: Asked, what_if: WhatIf, catalog: Path | None) -> Html:
     """What changes as the value moves."""
+    if asked.open:
+        said = f"Now it is {asked.present}. Give a number to see what it would change."
+        return joined(tag("p", said, class_="moves", role="status"), _chart(asked, what_if))
     try:
         move = what_if.move(asked.value, asked.language, asked.column)
     except ExportError as error:

@@ -258,13 +258,11 @@ class WhatIf:
         name = column or self.threshold.columns[0]
         near = pl.concat([one.select("id", "language", "was", "moves", name) for one in (kept, dropped)]).with_columns(
             (pl.col("was") ^ pl.col("moves")).alias("stays"),
-            (pl.col(name) - new.present.expr()).abs().alias("away")
-            if _numeric(new.present)
-            else pl.lit(0.0).alias("away"),
+            # Without a limit nothing is next to it: then rows that move are shown.
+            (pl.lit(0.0) if value is None else (pl.col(name) - value).abs()).alias("away"),
         )
-        near = near.filter(pl.col(name).is_finite() & pl.col("away").is_finite())
-        if language:
-            near = near.filter(pl.col("language").is_in(self._spoken(language)))
+        near = near.filter(pl.col("language").is_in(self._spoken(language)) & pl.col(name).is_finite())
+        near = near.filter("moves") if value is None else near
         sides = [
             near.filter(pl.col("stays") == side)
             .bottom_k(EXAMPLES, by=["away", "id"])
@@ -276,9 +274,10 @@ class WhatIf:
         return Move(counted, sides[0], sides[1], self._later(), self.astray)
 
     def _spoken(self, language: str) -> list[str]:
-        """The languages of rows for which a value of this language holds: it and its special forms."""
-        known = self._kept["language"].unique().to_list() + self._dropped["language"].unique().to_list()
-        return [one for one in known if one == language or one.startswith(f"{language}-")]
+        """The languages of rows for which another value in a language would hold."""
+        here = changed(self.threshold.present, math.nan, language)
+        known = pl.concat([one["language"] for one in (self._kept, self._dropped, self._others)]).unique().to_list()
+        return [one for one in known if here[one] is math.nan]
 
     def _later(self) -> tuple[str, ...]:
         return self.read.labels[self.read.labels.index(self.threshold.label) + 1 :]
@@ -325,10 +324,6 @@ def _some(threshold: Threshold) -> float | None:
 def _values(values: PerLanguage[Any]) -> list[float]:
     given = [values.default, *values.values.values()]
     return [float(one) for one in given if isinstance(one, int | float) and not isinstance(one, bool)]
-
-
-def _numeric(values: PerLanguage[Any]) -> bool:
-    return not any(isinstance(one, str) for one in (values.default, *values.values.values()))
 
 
 def _any(rules: Sequence[pl.Expr]) -> pl.Expr:

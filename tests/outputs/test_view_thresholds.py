@@ -76,6 +76,25 @@ def test_examples_are_the_nearest_on_each_side(read, known):
     assert move.later == ("duplicates",)
 
 
+def test_languages_with_a_value_of_their_own_are_left_alone(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    catalog = copy / "catalog.yaml"
+    catalog.write_text(catalog.read_text().replace("_chars: 20", "_chars: {default: 20, zh: 3}"))
+    curate.build(catalog, "sea")
+    reader = Reader(Store(copy / ".curate"))
+    read = reader.version("sea")
+    what_if = WhatIf(read, find(thresholds(read, Registry.installed()), "shape.min_response_chars"))
+    everywhere = what_if.move(60)
+    gone = dict(everywhere.by_language.select("language", "go").rows())
+    assert gone["zh"] == 0 and gone["th"] == 2
+    shown = read.rows([one for one, _, _ in everywhere.kept_side + everywhere.dropped_side], "kept")
+    assert "zh" not in {row["language"] for row in shown.values()}
+    assert dict(what_if.move(60, "zh").by_language.select("language", "go").rows())["zh"] == 3
+    off = what_if.move(None)
+    assert off.by_language["come"].sum() == 1 and [moves for _, _, moves in off.kept_side] == [True]
+    reader.close()
+
+
 def test_the_histogram_holds_every_row_once(read, known):
     for key in ("shape.min_response_chars", "shape.max_repetition", "shape.max_turns"):
         what_if = WhatIf(read, find(known, key))
