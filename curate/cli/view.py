@@ -27,14 +27,12 @@ def view(
     store: StoreFolder = None,
 ) -> None:
     """Look at rows in the browser: search, why rows were dropped, what a threshold would change, labels, versions."""
-    from curate import api
+    from curate import open_store
 
     def make() -> View:
         from outputs.view import View as Made
 
-        return Made(
-            api.open_store(store, catalog), name, catalog=catalog, labels=labels, annotator=annotator, port=port
-        )
+        return Made(open_store(store, catalog), name, catalog=catalog, labels=labels, annotator=annotator, port=port)
 
     opened: View = or_fail(make)
     with opened, contextlib.suppress(KeyboardInterrupt):

@@ -173,9 +173,7 @@ def test_pages_have_fifty_rows_and_miss_none(tmp_path):
         'license: CC0-1.0, columns: {prompt: "{q}", response: "{a}"}}\ndatasets:\n  d: {from: [s]}\n'
     )
     curate.build(tmp_path / "catalog.yaml")
-    with serving(
-        View(curate.api.open_store(catalog=tmp_path / "catalog.yaml"), "d", labels=tmp_path / "l.jsonl")
-    ) as one:
+    with serving(View(curate.open_store(catalog=tmp_path / "catalog.yaml"), "d", labels=tmp_path / "l.jsonl")) as one:
         pages = [one.get(f"/rows?page={page}") for page in (1, 2, 3, 4)]
         assert [len(ids(page)) for page in pages] == [50, 50, 20, 0]
         assert len({row for page in pages for row in ids(page)}) == 120
