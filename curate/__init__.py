@@ -16,6 +16,7 @@ from curate.guard import check_packages
 
 if TYPE_CHECKING:
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
+    from curate.api.looking import preview
     from curate.api.outputs import card, export, publish, report
     from curate.api.recording import record
     from curate.api.review import review_export, review_import
@@ -60,6 +61,7 @@ _MODULES = {
         "plan",
         "schema",
     ),
+    "curate.api.looking": ("preview",),
     "curate.api.outputs": ("card", "export", "publish", "report"),
     "curate.api.recording": ("record",),
     "curate.api.review": ("review_export", "review_import"),
@@ -146,6 +148,7 @@ __all__ = [
     "load_catalog",
     "open_store",
     "plan",
+    "preview",
     "publish",
     "query",
     "record",

@@ -59,7 +59,7 @@ def check(
     from curate.engine.planning.check import check_catalog
 
     registry = registry or Registry.installed()
-    loaded = _catalog(catalog, registry)
+    loaded = as_catalog(catalog, registry)
     for name in datasets:
         if name not in loaded.datasets:
             known = ", ".join(loaded.datasets) or "none"
@@ -85,7 +85,7 @@ def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registr
     from curate.engine.build import make_plan
 
     registry = registry or Registry.installed()
-    return make_plan(_catalog(catalog, registry), registry, datasets)
+    return make_plan(as_catalog(catalog, registry), registry, datasets)
 
 
 def estimate(
@@ -107,7 +107,7 @@ def estimate(
     from curate.engine.sampling import estimate_datasets
 
     registry = registry or Registry.installed()
-    return estimate_datasets(_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)
+    return estimate_datasets(as_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)
 
 
 def build(
@@ -142,7 +142,7 @@ def build(
 
     registry = registry or Registry.installed()
     return build_datasets(
-        _catalog(catalog, registry),
+        as_catalog(catalog, registry),
         registry,
         datasets,
         progress=progress,
@@ -197,7 +197,7 @@ def forget(
 
     registry = registry or Registry.installed()
     return go(
-        _catalog(catalog, registry),
+        as_catalog(catalog, registry),
         registry,
         name,
         rows=rows,
@@ -234,7 +234,7 @@ def rebuild(
     from curate.engine.store.diff import recipe_difference
 
     registry = registry or Registry.installed()
-    loaded = _catalog(catalog, registry)
+    loaded = as_catalog(catalog, registry)
     store = Store(loaded.store)
     there = store.resolve(name)
     with store.scratch() as folder:
@@ -254,7 +254,7 @@ def models(
     """
     from curate.engine.planning.models import bound_model
 
-    loaded = _catalog(catalog, registry or Registry.installed())
+    loaded = as_catalog(catalog, registry or Registry.installed())
     for name in names:
         if name not in loaded.models:
             raise BuildError(
@@ -320,7 +320,7 @@ def calibrate(
     from filters.calibration.calibrate import calibrate_model
 
     registry = registry or Registry.installed()
-    loaded = None if catalog is None else _catalog(catalog, registry)
+    loaded = None if catalog is None else as_catalog(catalog, registry)
     known = [*(loaded.models if loaded else ()), *registry.names("model")]
     if model not in known:
         raise BuildError(f"no model is called '{model}'{nearest(model, known)} (known: {', '.join(known)})")
@@ -369,5 +369,6 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
     return catalog_schema(registry or Registry.installed())
 
 
-def _catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
+def as_catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
+    """A catalog, or that of a file."""
     return catalog if isinstance(catalog, Catalog) else load_catalog(catalog, registry=registry)

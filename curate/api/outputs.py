@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from outputs.publishing.publish import Publication
     from outputs.report import Reported
 
-from curate.api.datasets import _catalog
+from curate.api.datasets import as_catalog
 from curate.api.store import open_store
 
 
@@ -111,7 +111,7 @@ def export(
     from outputs.publishing.layout import by_language
 
     registry = registry or Registry.installed()
-    loaded = _catalog(catalog, registry) if isinstance(catalog, Catalog) or Path(catalog).exists() else None
+    loaded = as_catalog(catalog, registry) if isinstance(catalog, Catalog) or Path(catalog).exists() else None
     opened = open_store(store, loaded or catalog)
     version = open_version(opened, name)
     dataset = loaded.datasets.get(version.name) if loaded else None

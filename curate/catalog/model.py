@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
@@ -301,6 +301,21 @@ class Catalog:
             order[one] = None
 
         visit(name)
+        return list(order)
+
+    def upstream(self, names: Sequence[str]) -> list[str]:
+        """The datasets whose rows end in these, in building order, themselves included; what steps look into is none of
+        them."""
+        order: dict[str, None] = {}
+
+        def visit(one: str) -> None:
+            for inner in self.datasets[one].inputs:
+                if inner in self.datasets and inner not in order:
+                    visit(inner)
+            order[one] = None
+
+        for name in names:
+            visit(name)
         return list(order)
 
     def needs(self, dataset: str) -> set[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import curate
 from curate.cli import calibrate as asked
+from curate.cli import looking as cli_looking
 from curate.cli import publish as cli_publish
 from curate.cli import recipes as cli_recipes
 from curate.cli import record as cli_record
@@ -310,6 +311,7 @@ def _root(
 
 
 app.registered_commands += [
+    *cli_looking.app.registered_commands,
     *cli_versions.app.registered_commands,
     *cli_publish.app.registered_commands,
     *cli_report.app.registered_commands,

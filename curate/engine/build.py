@@ -40,7 +40,7 @@ def make_plan(
     store = Store(catalog.store)
     wanted = _wanted(catalog, names)
     require_sound(catalog, registry, wanted)
-    context = _context(catalog, registry, store, None, chunk_limits=chunk_limits)
+    context = build_context(catalog, registry, store, None, chunk_limits=chunk_limits)
     builder = DatasetBuilder(context)
     for name in wanted:
         builder.build(name)
@@ -136,7 +136,7 @@ def build_parts(
             executor = choose_executor(catalog.run, setting)
             try:
                 for part in parts:
-                    context = _context(
+                    context = build_context(
                         catalog,
                         registry,
                         store,
@@ -157,7 +157,7 @@ def build_parts(
         raise kind(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
 
 
-def _context(
+def build_context(
     catalog: Catalog,
     registry: Registry,
     store: Store,
@@ -166,10 +166,11 @@ def _context(
     progress: Progress | None = None,
     chunk_limits: ChunkLimits | None = None,
     build: str = "",
-    sample: tuple[float, float] | None = None,
+    sample: tuple[float, float] | frozenset[str] | None = None,
     unsampled_sources: frozenset[str] = frozenset(),
     retry_failed: bool = False,
 ) -> BuildContext:
+    """What stays the same for all datasets of a build; without an executor, of a plan."""
     digests = FileDigests(store.root / "cache" / "files.json")
     return BuildContext(
         store,
@@ -235,7 +236,7 @@ def read_inputs(
     try:
         with StoreLock(store.root):
             reader = DatasetBuilder(
-                _context(catalog, registry, store, executor, progress=progress, chunk_limits=chunk_limits)
+                build_context(catalog, registry, store, executor, progress=progress, chunk_limits=chunk_limits)
             ).reader
             reader.read(list(names))
             return reader.shards(list(names))

@@ -71,26 +71,10 @@ def estimate_datasets(
             held.enter_context(keep_connected(catalog.run))
         wanted = [
             one
-            for one in _made_of(catalog, names or list(catalog.datasets))
+            for one in catalog.upstream(names or list(catalog.datasets))
             if one in names or not names or not make_plan(catalog, registry, [one], chunk_limits=chunk_limits).idle
         ]
         return [_estimate(catalog, store, registry, name, sample, progress, chunk_limits) for name in wanted]
-
-
-def _made_of(catalog: Catalog, names: Sequence[str]) -> list[str]:
-    """The datasets whose rows end in these, in building order, themselves included; what steps look into is none of
-    them."""
-    order: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        for inner in catalog.datasets[name].inputs:
-            if inner in catalog.datasets and inner not in order:
-                visit(inner)
-        order[name] = None
-
-    for name in names:
-        visit(name)
-    return list(order)
 
 
 def _estimate(

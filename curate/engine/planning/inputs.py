@@ -217,16 +217,17 @@ def _read_tasks(runner: TaskRunner, name: str, kind: Kind, units: Sequence[Unit]
     return recipe, tasks
 
 
-def _sample_shards(runner: TaskRunner, stage: str, shards: Sequence[Shard], part: tuple[float, float]) -> list[Shard]:
-    """Those shards' rows whose item falls into the part."""
+def _sample_shards(
+    runner: TaskRunner, stage: str, shards: Sequence[Shard], part: tuple[float, float] | frozenset[str]
+) -> list[Shard]:
+    """Those shards' rows whose item falls into the part, or whose id is among these."""
     label = f"{stage} sample"
-    recipe = {"action": "pick", "version": 1, "part": list(part)}
+    chosen = {"ids": sorted(part)} if isinstance(part, frozenset) else {"part": list(part)}
+    recipe = {"action": "pick", "version": 1, **chosen}
     tasks = []
     for shard in shards:
         full = {**recipe, "input": [shard.digest, shard.places]}
-        tasks.append(
-            Task("pick", label, "pick", digest(full), full, shard.rows, {"shard": shard.path, "part": list(part)})
-        )
+        tasks.append(Task("pick", label, "pick", digest(full), full, shard.rows, {"shard": shard.path, **chosen}))
     results = runner.run_tasks({label: ("pick", recipe, tasks)})[label]
     return [
         Shard.from_json(one, f"work/{task.step}/{task.key}")

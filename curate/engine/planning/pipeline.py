@@ -15,7 +15,7 @@ from curate.catalog import Dataset, StepUse, Target
 from curate.engine.funnel import Funnel
 from curate.engine.planning.apply import apply_step
 from curate.engine.planning.partition import Partition, shards_in
-from curate.engine.planning.runner import TaskRunner
+from curate.engine.planning.runner import StepTrace, TaskRunner
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import Shard
 from curate.engine.tasks.task import Task
@@ -75,13 +75,15 @@ def run_steps(
     runner.record.failed = []
     asked = state.funnel.prompts
     assert asked is not None
+    runner.record.trail = [StepTrace(None, state.pieces)]
     for piece in pieces:
         if piece is not None:
             state.funnel.add_read(piece.shard.languages)
             asked.add_read(piece.shard.prompts)
     for use in steps:
-        before = state.pieces
+        before, failed = state.pieces, len(runner.record.failed)
         state.pieces, counts = apply_step(runner, use, before, seed, state.ancestors)
+        runner.record.trail.append(StepTrace(use, state.pieces, runner.record.failed[failed:]))
         if not isinstance(use.params, RowStep | GatherStep):
             state.funnel.add_step(use.label, counts)
             for language, rows in _never_assessed(runner, use, state.funnel, before).items():

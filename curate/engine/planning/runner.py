@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from curate.catalog import Catalog, Reference, StepUse
 from curate.engine.executors.base import Executor
 from curate.engine.planning.models import bound_model
+from curate.engine.planning.partition import Partition
 from curate.engine.planning.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
 from curate.engine.store.columns import Columns, kept_scores, read_alive
@@ -51,12 +52,24 @@ class BuildContext:
     chunk_limits: ChunkLimits
     build: str = ""
     """Number of this build in the ledger."""
-    sample: tuple[float, float] | None = None
-    """Only items whose number lies between these are built (see :mod:`curate.engine.tasks.sample`); None: all."""
+    sample: tuple[float, float] | frozenset[str] | None = None
+    """Only items whose number lies between these (see :mod:`curate.engine.tasks.sample`), or only rows with these ids,
+    are built; None: all."""
     unsampled_sources: frozenset[str] = frozenset()
     """Sources of which every row is needed all the same."""
     retry_failed: bool = False
     """Whether questions to models that failed for good are asked again."""
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """What there was after a step."""
+
+    use: StepUse | None
+    """None: before the first step."""
+    partitions: Sequence[Partition | None]
+    failed: Sequence[str] = ()
+    """Folders with rows that it could not make."""
 
 
 @dataclass
@@ -80,6 +93,9 @@ class DatasetRecord:
     """Their content; results of older versions of curate do not have it, and never change."""
     audits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What steps measured about their models, by the label of the step."""
+    trail: list[StepTrace] = field(default_factory=list)
+    """The rows before the first step and after each that is done, for who follows them; only of the last round, where
+    candidates go on until a target is reached."""
 
 
 class TaskRunner:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.engine.store.shards import write_shard
@@ -18,11 +19,14 @@ from curate.rows.ids import hash_texts
 
 
 def sample_shard(work: TaskContext, folder: Path) -> dict[str, Any]:
-    """The rows of a shard whose item falls into the part."""
+    """The rows of a shard whose item falls into the part, or whose id is among those wanted."""
     table = work.shard()
-    low, high = work.payload["part"]
-    numbers = item_numbers(table["group_id"])
-    left = table.filter(pa.array((numbers >= low) & (numbers < high)))
+    if "ids" in work.payload:
+        left = table.filter(pc.is_in(table["id"], pa.array(work.payload["ids"], pa.string())))
+    else:
+        low, high = work.payload["part"]
+        numbers = item_numbers(table["group_id"])
+        left = table.filter(pa.array((numbers >= low) & (numbers < high)))
     work.advance(table.num_rows)
     shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
     return {"shards": shards}

@@ -1,0 +1,42 @@
+"""Commands that show rows: on their way through the steps, of a version, and one with everything about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.cli.options import DEFAULT, CatalogFile, Variables, fail, load, or_fail, say
+
+app = typer.Typer()
+Rows = Annotated[int, typer.Option("--rows", "-n", help="How many rows.", min=1)]
+
+
+@app.command()
+def preview(
+    dataset: Annotated[str | None, typer.Argument(help="A dataset; may be left out if there is only one.")] = None,
+    rows: Rows = 5,
+    calls: Annotated[
+        int,
+        typer.Option(help="The most calls of language models to make; the build does not repeat them.", min=0),
+    ] = 0,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page instead of printing.")] = None,
+    catalog: CatalogFile = DEFAULT,
+    set_: Variables = None,
+) -> None:
+    """Take a few source rows through the steps of a dataset: what each step made, changed, scored and dropped, and
+    why."""
+    from curate import api
+    from curate.engine.progress import default_progress
+
+    loaded = load(catalog, set_)
+    found = or_fail(lambda: api.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress()))
+    if html is None:
+        print(found)
+        return
+    try:
+        html.write_text(found.html(), encoding="utf-8")
+    except OSError as error:
+        fail(f"--html: {html}: {error.strerror}")
+    say(f"{len(found.rows):,} rows written to {html}")
