@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import curate
 from curate.cli.options import DEFAULT, CatalogFile, Variables, fail, load, or_fail, say
 
 app = typer.Typer()
@@ -27,11 +28,10 @@ def preview(
 ) -> None:
     """Take a few source rows through the steps of a dataset: what each step made, changed, scored and dropped, and
     why."""
-    from curate import api
     from curate.engine.progress import default_progress
 
     loaded = load(catalog, set_)
-    found = or_fail(lambda: api.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress()))
+    found = or_fail(lambda: curate.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress()))
     if html is None:
         print(found)
         return
