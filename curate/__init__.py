@@ -16,7 +16,7 @@ from curate.guard import check_packages
 
 if TYPE_CHECKING:
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
-    from curate.api.looking import preview
+    from curate.api.looking import diff_rows, head, preview, why
     from curate.api.outputs import card, export, publish, report
     from curate.api.recording import record
     from curate.api.review import review_export, review_import
@@ -61,7 +61,7 @@ _MODULES = {
         "plan",
         "schema",
     ),
-    "curate.api.looking": ("preview",),
+    "curate.api.looking": ("diff_rows", "head", "preview", "why"),
     "curate.api.outputs": ("card", "export", "publish", "report"),
     "curate.api.recording": ("record",),
     "curate.api.review": ("review_export", "review_import"),
@@ -142,9 +142,11 @@ __all__ = [
     "card",
     "check",
     "diff",
+    "diff_rows",
     "estimate",
     "export",
     "forget",
+    "head",
     "load_catalog",
     "open_store",
     "plan",
@@ -156,4 +158,5 @@ __all__ = [
     "review_export",
     "review_import",
     "schema",
+    "why",
 ]

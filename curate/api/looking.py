@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from curate.api.datasets import as_catalog
+from curate.api.store import open_store
 from curate.catalog import Catalog
 from curate.catalog.suggestions import nearest
 from curate.errors import BuildError
@@ -14,6 +15,8 @@ from curate.steps import Registry
 if TYPE_CHECKING:
     from curate.engine.followed import Preview
     from curate.engine.progress import Progress
+    from curate.engine.store.store import Store
+    from curate.looking import ChangedRows, Explanation, SomeRows
 
 
 def preview(
@@ -57,3 +60,74 @@ def preview(
     if rows < 1 or calls < 0:
         raise BuildError(f"a preview needs at least 1 row and 0 calls, not {rows} and {calls}")
     return preview_dataset(loaded, registry, dataset, rows=rows, calls=calls, progress=progress)
+
+
+def head(
+    name: str,
+    *,
+    rows: int = 5,
+    part: Literal["kept", "rejected", "quarantined"] = "kept",
+    language: str | None = None,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+) -> SomeRows:
+    """The first rows of a version; the result prints as records, in notebooks as HTML.
+
+    Args:
+        name: ``name`` or ``name@ref``.
+        part: the rows that were kept, those that a step dropped, or what could not be read or made.
+        language: only rows in this language and its more special forms (``zh`` for ``zh-Hant``).
+
+    Raises:
+        StoreError: there is no such version, or none of these rows is in this language.
+    """
+    from curate.looking import first_rows
+
+    return first_rows(open_store(store, catalog), name, rows=rows, part=part, language=language)
+
+
+def why(
+    row: str,
+    *,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+    registry: Registry | None = None,
+) -> Explanation:
+    """Everything that a store knows about a row; the result prints as records, in notebooks as HTML.
+
+    That is: in which versions it is kept or dropped, with the scores and thresholds of each step; its place in its
+    source; its parents, what was made of it and the other rows of its item; the benchmark item or the duplicate that a
+    step found.
+
+    Args:
+        row: its id, the beginning of it that no other row has, or its place in a source, such as ``en.jsonl:12``.
+
+    Raises:
+        StoreError: there is no such row, or more than one.
+    """
+    from curate.looking import explain_row
+
+    return explain_row(open_store(store, catalog), row, registry or Registry.installed())
+
+
+def diff_rows(
+    first: str,
+    second: str | None = None,
+    *,
+    rows: int = 20,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+) -> ChangedRows:
+    """Rows that two versions do not share, texts of one place beside each other with changed words marked.
+
+    Args:
+        first: ``name`` or ``name@ref``; alone, it is compared with the version before it.
+        second: the newer one; it may be of another dataset.
+        rows: how many to show.
+
+    Raises:
+        StoreError: there is no such version.
+    """
+    from curate.looking import changed_rows
+
+    return changed_rows(open_store(store, catalog), first, second, rows=rows)

@@ -1,4 +1,5 @@
-"""How the answer to a query is printed or written: as a table, CSV, JSON, JSON lines or Parquet, piece by piece."""
+"""How the answer to a query is printed or written: as a table, records, CSV, JSON, JSON lines or Parquet, piece by
+piece."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ class Format(StrEnum):
     """How an answer is printed."""
 
     TABLE = "table"
+    RECORDS = "records"
     CSV = "csv"
     JSON = "json"
     JSONL = "jsonl"
@@ -103,7 +105,9 @@ def _write(frames: Iterable[pl.DataFrame], format_: Format, out: Any, rows: int 
         return frame.height
     count = 0
     for number, frame in enumerate(frames):
-        if format_ is Format.CSV:
+        if format_ is Format.RECORDS:
+            _write_records(frame, count, out)
+        elif format_ is Format.CSV:
             out.write(_csv(frame, header=number == 0))
         elif format_ is Format.JSONL:
             out.writelines(f"{_json(row)}\n" for row in _rows(frame))
@@ -116,6 +120,13 @@ def _write(frames: Iterable[pl.DataFrame], format_: Format, out: Any, rows: int 
     if format_ is Format.JSON:
         out.write("\n]\n" if count else "[]\n")
     return count
+
+
+def _write_records(frame: pl.DataFrame, before: int, out: Any) -> None:
+    from curate.records import plain, value_record
+
+    for number, row in enumerate(_rows(frame), before + 1):
+        out.write(("\n" if number > 1 else "") + plain([value_record(row, f"row {number:,}")]) + "\n")
 
 
 def _write_parquet(answer: pl.DataFrame | Iterable[pa.RecordBatch], file: IO[bytes]) -> int:

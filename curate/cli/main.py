@@ -156,18 +156,21 @@ def query(
     catalog: CatalogFile = DEFAULT,
     store: StoreFolder = None,
     format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
+    wide: Annotated[bool, typer.Option("--wide", "-w", help="Records in place of a table; --format records.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
     memory: Annotated[str, typer.Option()] = "2GB",
 ) -> None:
     """Run SQL on built versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel,
     curate.sources, curate.audits."""
-    from curate.api.store import open_store
     from curate.sql import Database, Limits
 
-    if sql and len(sql) > 1 and (format_ is not Format.TABLE or output is not None):
-        fail("several queries are answered as tables only; give one with --format or --output")
-    opened = or_fail(lambda: Database(open_store(store, catalog), Limits(timeout, memory)))
+    if wide and format_ not in (Format.TABLE, Format.RECORDS):
+        fail(f"--wide prints records, and --format {format_} something else; leave one of them out")
+    format_ = Format.RECORDS if wide else format_
+    if sql and len(sql) > 1 and (format_ not in (Format.TABLE, Format.RECORDS) or output is not None):
+        fail("several queries are answered as tables or records only; give one with another --format or --output")
+    opened = or_fail(lambda: Database(curate.open_store(store, catalog), Limits(timeout, memory)))
 
     def answer(statement: str) -> None:
         print_answer(opened.query(statement) if format_ is Format.TABLE else opened.batches(statement), format_, output)

@@ -9,7 +9,7 @@ import typer
 
 import curate
 from curate.cli.answers import Format, print_answer
-from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, fail, number, or_fail, say
 from curate.cli.render import print_difference, print_funnel, print_log, tell, tell_export
 
 app = typer.Typer()
@@ -285,9 +285,18 @@ def diff(
     catalog: CatalogFile = DEFAULT,
     store: StoreFolder = None,
     json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    texts: Annotated[
+        bool, typer.Option("--rows", help="Show rows: texts beside each other, changed words marked.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="With --rows, how many.", min=1)] = 20,
 ) -> None:
     """Compare two versions: rows added, removed and changed, and which step or source is responsible."""
 
+    if texts:
+        if json_:
+            fail("--json tells everything but rows; leave out --rows or --json")
+        print(or_fail(lambda: curate.diff_rows(first, second, rows=limit, store=store, catalog=catalog)))
+        return
     print_difference(or_fail(lambda: curate.diff(first, second, store=store, catalog=catalog)), as_json=json_)
 
 

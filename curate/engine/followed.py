@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.records import Entry, Record, beside, facts, html, plain, texts
+from curate.records import Entry, Record, beside, facts, texts
 from curate.records.record import number, title_of
+from curate.records.shown import Shown
 
 
 @dataclass
@@ -45,7 +46,7 @@ class FollowedRow:
 
 
 @dataclass
-class Preview:
+class Preview(Shown):
     """A few rows of a dataset's sources on their way through its steps."""
 
     dataset: str
@@ -54,6 +55,10 @@ class Preview:
     """What a few rows cannot tell, what was not run and why, what steps warned of."""
     spending: list[dict[str, Any]]
     """Calls of models that this made: stage, model, calls, tokens, money."""
+
+    @property
+    def title(self) -> str:
+        return f"Preview of {self.dataset}"
 
     def records(self) -> list[Record]:
         """A record for each row, and one of what is to be said about all of them."""
@@ -69,16 +74,6 @@ class Preview:
         if not self.rows:
             notes.insert(0, Entry.of("note", f"the sources of {self.dataset} have no rows"))
         return [*found, Record(f"about this preview of {self.dataset}", tuple(notes))] if notes else found
-
-    def __str__(self) -> str:
-        return plain(self.records())
-
-    def html(self) -> str:
-        """A page that needs nothing else."""
-        return html(self.records(), f"Preview of {self.dataset}")
-
-    def _repr_html_(self) -> str:
-        return html(self.records())
 
 
 def _record(followed: FollowedRow, before: str, *, several: bool, old: dict[str, Any] | None = None) -> Record:

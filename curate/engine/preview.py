@@ -39,7 +39,7 @@ from curate.engine.thresholds import thresholds
 from curate.errors import BudgetError
 from curate.logs import open_log
 from curate.rows import present, widen
-from curate.steps import GatherStep, GlobalStep, Registry, RowStep, ScoreStep
+from curate.steps import GatherStep, GlobalStep, Registry, RowStep
 
 READ = 1_000
 """How many rows of each file the rows of a preview are chosen from."""
@@ -297,9 +297,7 @@ class _Walk:
                         found["reason"] or "",
                         {name: value for name, value in named.items() if isinstance(value, float)},
                         {name: value for name, value in named.items() if isinstance(value, str)},
-                        thresholds(type(use.params), use.params.decision(), followed.row["language"])
-                        if isinstance(use.params, ScoreStep)
-                        else {},
+                        thresholds(type(use.params), use.params.decision(), followed.row["language"]),
                     )
                 )
 

@@ -7,16 +7,19 @@ from typing import Any, get_args, get_origin
 
 from curate.catalog import PerLanguage
 from curate.catalog.params import Mark
+from curate.steps import ScoreStep
 
 
 def thresholds(step: type[Any], params: Mapping[str, Any], language: str) -> dict[str, float]:
-    """The numbers among a step's decision parameters that hold for a language.
+    """The numbers among a score step's decision parameters that hold for a language; none for other steps.
 
     Args:
         step: the class of the step.
         params: its parameters as JSON, as ``step.decision()`` or a manifest gives them.
     """
     found: dict[str, float] = {}
+    if not issubclass(step, ScoreStep):
+        return found
     for name, field in step.model_fields.items():
         if Mark.DECISION not in field.metadata or name not in params or name == "max_error_rate":
             continue
