@@ -39,11 +39,15 @@ def clone(tmp_path_factory, worker_id) -> Path:
     return Path(shutil.copytree(built, tmp_path_factory.mktemp("clone") / "quick-start"))
 
 
+WALKED = ("tutorial.md", "first-dataset.md")
+"""Pages whose commands need those before them."""
+
+
 def lines() -> list:
     """Each command once, however many pages have it."""
     found = {}
     for block in examples("console"):
-        if block.id.startswith("tutorial.md"):  # walked as a whole, below
+        if block.id.startswith(WALKED):  # walked as a whole, below
             continue
         for line in block.values[0].splitlines():
             command = line.removeprefix("$ ").split("  #")[0].strip()
@@ -78,12 +82,15 @@ def test_commands_run(clone, command):
     assert printed.strip() or complained.strip()
 
 
-def test_the_tutorial_can_be_walked_from_its_beginning_to_its_end(clone, tmp_path):
-    """Commands and edits (```diff) in their order; those in ```console in order need what stands before them."""
-    folder = shutil.copytree(clone, tmp_path / "clone", ignore=shutil.ignore_patterns("tutorial"))
-    said = {}
+def walk(folder: Path, page: str) -> dict[str, list[str]]:
+    """Commands and edits (```diff) of a page in their order; those in ```console in order need what stands before them.
+
+    Returns:
+        Each command, and what it printed each time.
+    """
+    said: dict[str, list[str]] = {}
     for word, block in re.findall(
-        r"^```(console|console in order|diff)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), re.M | re.S
+        r"^```(console|console in order|diff)\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.M | re.S
     ):
         if word == "diff":
             catalog = (folder / "catalog.yaml").read_text()
@@ -95,6 +102,19 @@ def test_the_tutorial_can_be_walked_from_its_beginning_to_its_end(clone, tmp_pat
             code, printed, complained = say(folder, line.removeprefix("$ "))
             assert code == 0, f"{line}: {complained}"
             said.setdefault(line.removeprefix("$ "), []).append(printed)
+    return said
+
+
+def test_the_way_from_a_file_to_a_dataset_can_be_walked(clone, tmp_path):
+    said = walk(shutil.copytree(clone, tmp_path / "clone"), "first-dataset.md")
+    assert "ar: Alpaca, sft rows" in said["curate new data/everyday/ar.jsonl --to first-dataset"][0]
+    assert "ar.jsonl:1; licence unknown" in said["curate head clean -n 2 -c first-dataset/catalog.yaml"][0]
+    assert (tmp_path / "clone" / "preview.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_tutorial_can_be_walked_from_its_beginning_to_its_end(clone, tmp_path):
+    folder = shutil.copytree(clone, tmp_path / "clone", ignore=shutil.ignore_patterns("tutorial"))
+    said = walk(folder, "tutorial.md")
     assert "0.45 → 0.6; scores are cached, no model call" in said["curate plan everyday"][1]
     assert "dropped by similarity" in said["curate diff everyday"][0]
     assert "nothing to do" in said["curate publish everyday --to ./tutorial/published"][1]

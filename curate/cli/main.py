@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import curate
 from curate.cli import calibrate as asked
 from curate.cli import looking as cli_looking
+from curate.cli import new as cli_new
 from curate.cli import publish as cli_publish
 from curate.cli import recipes as cli_recipes
 from curate.cli import record as cli_record
@@ -314,6 +315,7 @@ def _root(
 
 
 app.registered_commands += [
+    *cli_new.app.registered_commands,
     *cli_looking.app.registered_commands,
     *cli_versions.app.registered_commands,
     *cli_publish.app.registered_commands,
