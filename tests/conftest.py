@@ -17,8 +17,8 @@ os.fsync = lambda file: None
 # Commands that tests start would else compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The same examples in every run, so that a failure is never luck; `make test-random` looks for new ones, many more.
-settings.register_profile("steady", derandomize=True, database=None)
-settings.register_profile("random", print_blob=True)
+settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+settings.register_profile("random", print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 _RANDOM_EXAMPLES = 20
 """How many times as many examples a random run tries."""

@@ -188,22 +188,28 @@ class WhatIf:
         one = self.threshold
         rules = _rules(one.moved(_some(one)).step, one.reasons, one.kind)
         used = {name for rule in rules for name in rule.meta.root_names()}
-        parts = ["id", "language", *(["step", "reason"] if state == "dropped" else ["'' AS step", "'' AS reason"])]
+        parts = ["id", "language", self._prompts, *(["step", "reason"] if state == "dropped" else ["'' AS step", "'' AS reason"])]
         for name, dtype in one.step.columns(one.kind).items():
             if name in used:
                 read = "score(scores, " if dtype == pa.float64() else "attribute(attributes, "
                 parts.append(f"{read}{literal(one.score(name))}) AS {quoted(name)}")
         return self.read.ask(f"SELECT {', '.join(parts)} FROM {self.read.table(state)}")
 
+    @property
+    def _prompts(self) -> str:
+        """The language of prompts, by which rules may decide; files have the column only if it says something."""
+        has = "prompt_language" in self.read.version.manifest.get("extras", ())
+        return f"{'coalesce(prompt_language, language)' if has else 'language'} AS prompt_language"
+
     def _candidates(self) -> pl.DataFrame:
         """Rows that a governed rule dropped, with all that the step found about them."""
         step = self.threshold
         reasons = ", ".join(map(literal, step.reasons))
         rows = self.read.ask(
-            f"SELECT id, language, scores, attributes FROM {self.read.table('dropped')} "
+            f"SELECT id, language, {self._prompts}, scores, attributes FROM {self.read.table('dropped')} "
             f"WHERE step = {literal(step.label)} AND reason IN ({reasons})"
         ).with_row_index("place")
-        frame = rows.select("place", "id", "language")
+        frame = rows.select("place", "id", "language", "prompt_language")
         for column, dtype in (("scores", pl.Float64), ("attributes", pl.String)):
             columns = {
                 step.score(name): name
