@@ -115,7 +115,9 @@ class App:
 
 def _probed(row: Mapping[str, Any]) -> ProbedRow:
     scores, attributes = ({one["name"]: one["value"] for one in row[name]} for name in ("scores", "attributes"))
-    return ProbedRow(row["language"], scores, attributes, row.get("step") or "", row.get("reason") or "")
+    return ProbedRow(
+        row["language"], scores, attributes, row.get("step") or "", row.get("reason") or "", row.get("prompt_language")
+    )
 
 
 def _own(name: str) -> str:

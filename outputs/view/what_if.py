@@ -188,7 +188,12 @@ class WhatIf:
         one = self.threshold
         rules = _rules(one.moved(_some(one)).step, one.reasons, one.kind)
         used = {name for rule in rules for name in rule.meta.root_names()}
-        parts = ["id", "language", self._prompts, *(["step", "reason"] if state == "dropped" else ["'' AS step", "'' AS reason"])]
+        parts = [
+            "id",
+            "language",
+            self._prompts,
+            *(["step", "reason"] if state == "dropped" else ["'' AS step", "'' AS reason"]),
+        ]
         for name, dtype in one.step.columns(one.kind).items():
             if name in used:
                 read = "score(scores, " if dtype == pa.float64() else "attribute(attributes, "
