@@ -14,7 +14,7 @@ from curate.catalog.document import CatalogError, Document, Problem
 from curate.catalog.document import Path as Place
 from curate.catalog.files import Files
 from curate.catalog.forgotten import read_forgotten
-from curate.catalog.loops import unrolled
+from curate.catalog.loops import Made, unrolled
 from curate.catalog.model import (
     LONGEST_NAME,
     NAME_PATTERN,
@@ -103,6 +103,7 @@ class _Loading:
         catalog = Catalog(self.file, variables=self.files.variables(self.overrides))
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         settings: list[tuple[Document, str, Any]] = []
+        made: Made = {}
         for document in self.files.documents:
             substitution = Substitution(catalog.variables)
             if self.environment is not None:
@@ -111,7 +112,7 @@ class _Loading:
                 if section not in document.values:
                     continue
                 if section in ("sources", "datasets"):
-                    values = unrolled(document, section, substitution, catalog.made)
+                    values = unrolled(document, section, substitution, made)
                 else:
                     values = substitution.apply(document, document.values[section], (section,))
                 if section in ("run", "budget"):
@@ -128,6 +129,7 @@ class _Loading:
                 elif len(place) > 1:
                     catalog.missing.setdefault((str(place[0]), str(place[1])), []).append(variable)
         catalog.environment = self.used
+        catalog.made = {place: [name for name, _ in entries] for place, entries in made.items()}
         for document, section, values in settings:
             validated = self._validate(RunConfig if section == "run" else Budget, values, document, (section,))
             if validated is not None:

@@ -17,26 +17,33 @@ _USE = re.compile(r"\$\{\s*([a-z][a-z0-9_]*)\s*\}")
 _MOST = 1_000
 
 
-def unrolled(
-    document: Document, section: str, substitution: Substitution, made: dict[tuple[str, str], list[str]]
-) -> dict[str, Any]:
+Made = dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]]
+"""(Section, name as written) → the names that an entry with ``for:`` makes, each with its values."""
+
+
+def unrolled(document: Document, section: str, substitution: Substitution, made: Made) -> dict[str, Any]:
     """The entries of a section with variables replaced, where one with ``for:`` has become several.
 
     Mistakes in a ``for:`` are added to the substitution's problems. Places of made entries are marked in the document.
 
     Args:
-        made: (section, name as written) → the names that it makes; added to.
+        made: added to.
     """
     entries, values = document.values[section], dict[str, Any]()
     taken = {written for written, value in entries.items() if not isinstance(value, dict) or FOR not in value}
+    loops = {}
+    for written in [one for one in entries if one not in taken]:
+        place = (section, written, FOR)
+        given = substitution.apply(document, entries[written][FOR], place)
+        loops[written] = _scopes(document, given, place, substitution.problems)
+        made[section, written] = [(_filled(written, scope), scope) for scope in loops[written]]
     for written, value in entries.items():
         place = (section, written)
         if written in taken:
-            values[written] = substitution.apply(document, value, place)
+            values[written] = substitution.apply(document, _with_inputs(value, made, {}), place)
             continue
-        given = substitution.apply(document, value[FOR], (*place, FOR))
         inner = {key: one for key, one in value.items() if key != FOR}
-        scopes = _scopes(document, given, (*place, FOR), substitution.problems)
+        scopes = loops[written]
         for unknown in [one for one in _USE.findall(written) if scopes and one not in scopes[0]]:
             message = f"'for:' does not set '{unknown}'{nearest(unknown, scopes[0])}"
             substitution.problems.append(Problem(document.mark(place), message))
@@ -50,10 +57,28 @@ def unrolled(
             for path, mark in [(path, mark) for path, mark in document.marks.items() if path[:2] == place]:
                 document.marks.setdefault((section, name, *path[2:]), mark)
             substitution.scope = scope
-            values[name] = substitution.apply(document, inner, (section, name))
+            values[name] = substitution.apply(document, _with_inputs(inner, made, scope), (section, name))
             substitution.scope = {}
-            made.setdefault((section, written), []).append(name)
     return values
+
+
+def _with_inputs(value: Any, made: Made, scope: Mapping[str, Any]) -> Any:
+    """A dataset in whose ``from:`` the name of an entry with ``for:``, as written, has become the names of all that it
+    makes; of those with the dataset's own values, where it has a ``for:`` too."""
+    if not isinstance(value, dict) or "from" not in value:
+        return value
+    written = value["from"] if isinstance(value["from"], list) else [value["from"]]
+    names: list[Any] = []
+    for one in written:
+        holes = _USE.findall(one) if isinstance(one, str) else []
+        found = [entry for section in ("sources", "datasets") for entry in made.get((section, one), ()) if holes]
+        if not found or all(hole in scope for hole in holes):
+            names.append(one)
+        else:
+            names += [
+                name for name, values in found if all(scope.get(hole, values[hole]) == values[hole] for hole in holes)
+            ]
+    return value if names == written else {**value, "from": names}
 
 
 def makes(written: str, name: str) -> bool:

@@ -121,3 +121,27 @@ def test_mistakes_have_their_line(case, load):
     start, _, rest = message.partition(".*")
     pattern = re.escape(start) + (f".*{re.escape(rest)}" if rest else "")
     assert any(re.search(pattern, one) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("written", "inputs"),
+    [
+        ("from: answers_${lang}", ("answers_sw", "answers_hi")),
+        ("from: [named_a, 'answers_${lang}']", ("named_a", "answers_sw", "answers_hi")),
+        ("from: part_${lang}_${size}", ("part_sw_1", "part_sw_2", "part_hi_1", "part_hi_2")),
+        ("from: named_${name}", ("named_a", "named_b")),
+    ],
+)
+def test_from_names_all_that_an_entry_makes(load, written, inputs):
+    text = LOOPS.replace("  all:\n    from: [answers_hi, answers_sw]", f"  all:\n    {written}")
+    assert load(text).datasets["all"].inputs == inputs
+
+
+def test_from_inside_a_loop_names_those_with_its_values(load):
+    loaded = load(LOOPS + "  both_${lang}: {for: {lang: [hi]}, from: 'part_${lang}_${size}'}\n")
+    assert loaded.datasets["both_hi"].inputs == ("part_hi_1", "part_hi_2")
+
+
+def test_a_name_that_no_entry_has_is_an_error_where_it_is_written(load):
+    text = LOOPS.replace("from: [answers_hi, answers_sw]", "from: answer_${lang}")
+    assert any("'${lang}' is neither a variable" in told for told in problems(load, text))
