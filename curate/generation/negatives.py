@@ -16,7 +16,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from curate.catalog.params import EncoderName, Reference
+from curate.catalog.suggestions import nearest
+from curate.generation.common.composition import Parts, fill_text, parts_of, placeholders
 from curate.generation.common.derived_rows import all_licenses, derive_rows, failed, random_numbers, with_remarks
+from curate.generation.common.fields import PREFIXES
+from curate.generation.common.forms import placeholder_problems
+from curate.generation.common.requests import InvalidResponse
 from curate.rows import Kind, required_columns
 from curate.steps import Context, GatherStep, RowBatch, Rows
 from curate.steps.models import Encoder
@@ -24,6 +29,7 @@ from curate.vectors import knn
 
 FIELDS = {Kind.SFT: ("prompt", "response"), Kind.PARALLEL: ("source", "target")}
 """Kind → the fields of the question and of its answer."""
+_AMONG = ("all", "parent")
 _DRAWS = 30
 """How often a random negative is drawn for each that is wanted, before all are looked at."""
 _MORE = 30
@@ -49,9 +55,10 @@ class Negatives(GatherStep):
     """Number of negatives of each row."""
     choice: Literal["random", "nearest"] = "random"
     """``random``, or ``nearest``: those most similar to the question (hard negatives), by the encoder."""
-    among: Literal["all", "parent"] = "all"
-    """The rows that negatives are from: ``all``, or those that were made from the same ``parent`` (pairs of words out
-    of one sentence, answers to one prompt). All of the same parent may be of one item."""
+    among: str = "all"
+    """The rows that negatives are from: ``all``, those that were made from the same ``parent`` (answers to one prompt),
+    or those for which a template, such as ``"{attribute.sentence}"``, gives the same text. Except with ``all``, they
+    may be of the row's own item."""
     into: Literal["attributes", "rows"] = "attributes"
     """Where negatives go."""
     model: EncoderName = "use-multilingual"
@@ -66,9 +73,17 @@ class Negatives(GatherStep):
         return {**names, "model": ()} if kind is Reference.MODEL and self.choice == "random" else names
 
     def check(self, kind: Kind) -> list[str]:
+        problems = []
         if self.choice == "random" and self.model_fields_set & {"model", "max_share"}:
-            return ["model, max_share: only for 'choice: nearest'"]
-        return []
+            problems.append("model, max_share: only for 'choice: nearest'")
+        if "{" in self.among or "}" in self.among:
+            problems += placeholder_problems("among", self.among, placeholders(kind), PREFIXES)
+        elif self.among not in _AMONG:
+            problems.append(
+                f"among: '{self.among}' is neither all nor parent{nearest(self.among, _AMONG)}; a text that "
+                f"rows have in common is a template such as '{{{self.among}}}'"
+            )
+        return problems
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
         return languages
@@ -104,7 +119,9 @@ class Negatives(GatherStep):
         if not found and self.choice == "random" and self.among == "all":
             return f"none of {self.n} negatives: it has no answer, or no other item has an answer in its language"
         near = f", less similar than {self.max_share:g} of the right answer" if self.choice == "nearest" else ""
-        where = "made from the same parent" if self.among == "parent" else "of other items"
+        where = {"all": "of other items", "parent": "made from the same parent"}.get(
+            self.among, f"with the same {self.among}"
+        )
         return f"only {found} of {self.n} negatives: no more rows {where} have another answer in its language{near}"
 
     # -------------------------------------------------------------------------------------------------------- choosing
@@ -207,7 +224,8 @@ class _Known:
     among: str
     ids: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
-    parents: list[str] = field(default_factory=list)
+    common: list[str] = field(default_factory=list)
+    """What the rows that may give each other negatives have in common; empty: none may, unless all may."""
     languages: list[str] = field(default_factory=list)
     licenses: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -219,7 +237,12 @@ class _Known:
         start = len(self.ids)
         self.ids += rows.ids.to_list()
         self.groups += rows.table["group_id"].to_pylist()
-        self.parents += [parent or "" for parent in rows.parents().to_list()]
+        if self.among == "parent":
+            self.common += [parent or "" for parent in rows.parents().to_list()]
+        elif self.among == "all":
+            self.common += [""] * len(rows)
+        else:
+            self.common += [_filled(self.among, parts) for parts in parts_of(rows)]
         self.languages += rows.language.to_list()
         self.licenses += _licenses(rows)
         self.questions += rows.text(question).to_list()
@@ -230,18 +253,18 @@ class _Known:
                 self._pools.setdefault(self._key(place), []).append(place)
 
     def _key(self, place: int) -> tuple[str, str]:
-        return self.languages[place], self.parents[place] if self.among == "parent" else ""
+        return self.languages[place], self.common[place]
 
     def pool(self, place: int) -> list[int]:
         """The rows that may give a negative, besides what :meth:`take` leaves out; none if the row has no answer."""
         if not self.answers[place].strip():
             return []
-        return [] if self.among == "parent" and not self.parents[place] else self._pools.get(self._key(place), [])
+        return [] if self.among != "all" and not self.common[place] else self._pools.get(self._key(place), [])
 
     def pools(self) -> Iterator[list[int]]:
         """All pools."""
-        for (_, parent), pool in self._pools.items():
-            if parent or self.among == "all":
+        for (_, common), pool in self._pools.items():
+            if common or self.among == "all":
                 yield pool
 
     def take(self, place: int, candidates: Iterable[int], n: int, chosen: list[int]) -> None:
@@ -252,7 +275,7 @@ class _Known:
             if len(chosen) >= n:
                 return
             text = _folded(self.answers[one])
-            if text not in seen and (self.among == "parent" or self.groups[one] != self.groups[place]):
+            if text not in seen and (self.among != "all" or self.groups[one] != self.groups[place]):
                 chosen.append(one)
                 seen.add(text)
 
@@ -261,6 +284,14 @@ class _Known:
 
     def license_of(self, own: str, others: Iterable[int]) -> str:
         return all_licenses(own, *(self.licenses[one] for one in others))
+
+
+def _filled(template: str, parts: Parts) -> str:
+    """What a template gives for a row; nothing if the row lacks a placeholder."""
+    try:
+        return fill_text(template, parts)
+    except InvalidResponse:
+        return ""
 
 
 def _licenses(rows: Rows) -> list[str]:

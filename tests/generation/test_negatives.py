@@ -140,6 +140,44 @@ def test_negatives_of_the_same_sentence(make, bench, gathered):
     assert "only 0 of 1 negatives: no more rows made from the same parent" in bad[0].reason
 
 
+def test_negatives_of_rows_with_the_same_attribute(make, bench, gathered):
+    words = [
+        ("s1", "घर", "nyumba"),
+        ("s1", "बड़ा", "kubwa"),
+        ("s2", "कुत्ता", "mbwa"),
+        (None, "सूरज", "jua"),
+        (None, "चाँद", "mwezi"),
+    ]
+    rows = make(
+        Kind.PARALLEL,
+        [
+            {"source_language": "hi", "language": "sw", "source": one, "target": two, "group_id": "g",
+             "attributes": [{"name": "sentence", "value": sentence}] if sentence else []}
+            for sentence, one, two in words
+        ],
+    )  # fmt: skip
+    step = Negatives(among="{attribute.sentence}", into="rows")
+    made, bad = gathered(Kind.PARALLEL, step.gather([rows], bench()))
+    assert [(row["source"], row["target"]) for row in made] == [
+        ("घर", "nyumba"), ("घर", "kubwa"), ("बड़ा", "kubwa"), ("बड़ा", "nyumba"),
+    ]  # fmt: skip
+    assert [one.where for one in bad] == rows.ids.to_list()[2:]
+    assert "no more rows with the same {attribute.sentence}" in bad[0].reason
+
+
+@pytest.mark.parametrize(
+    ("among", "message"),
+    [
+        ("parents", "among: 'parents' is neither all nor parent; did you mean 'parent'?"),
+        ("{sourse}", "among: unknown placeholder '{sourse}'; did you mean 'source'?"),
+        ("{source", "among:"),
+    ],
+)
+def test_what_negatives_may_be_out_of_is_checked(among, message):
+    [told] = Negatives(among=among).check(Kind.PARALLEL)
+    assert message in told
+
+
 def test_rows_without_an_answer_or_without_others_are_quarantined(make, bench, gathered):
     rows = make(
         Kind.PARALLEL,
