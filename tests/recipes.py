@@ -2,7 +2,7 @@
 
 ``python -m tests.recipes ID [ID…]`` builds recipes, says which statements do not hold or cannot fail, and writes the
 three rows of their READMEs anew. Which rows, and what of them, says the line above them: ``<!-- rows: dataset
-language attribute.name -->``, each word optional; without a dataset, all in turn.
+language attribute.name item -->``, each word optional; without a dataset, all in turn; ``item``: rows of one item.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -101,10 +102,15 @@ def _wrong(name: str, tables: Mapping[str, pl.DataFrame]) -> Iterator[str]:
     count = max(frame.height, 1)
     for column, kind in frame.schema.items():
         one = {
-            "scores": "list_transform(scores, lambda one: {'name': one.name, 'value': -1.0})",
+            "scores": "list_transform(scores, lambda one: {'name': one.name, 'value': -1.0 * length(one.name)})",
             "attributes": "list_transform(attributes, lambda one: {'name': one.name, 'value': 'x'})",
         }.get(column, "'x'" if kind == pl.String else f'first("{column}") OVER ()')
         yield f'SELECT kept.* EXCLUDE (place) REPLACE ({one} AS "{column}") FROM kept'
+        if kind == pl.List(pl.Struct({"role": pl.String, "content": pl.String})):
+            yield (
+                f"SELECT kept.* EXCLUDE (place) REPLACE (list_transform({column}, lambda one:"
+                f" {{'role': one.role, 'content': 'x'}}) AS {column}) FROM kept"
+            )
         values = [f'other."{column}"']
         if isinstance(kind, pl.List) and column in _TEXTS:
             # The next row's answer, and the next row's question, below one's own other turns.
@@ -132,7 +138,7 @@ def _wrong(name: str, tables: Mapping[str, pl.DataFrame]) -> Iterator[str]:
 
 def shown(dataset: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row as a README shows it: its dataset, languages, texts, attributes and scores under their own names."""
-    seen: dict[str, Any] = {"dataset": dataset}
+    seen: dict[str, Any] = {"dataset": dataset, "group_id": row["group_id"]}
     for name in ("source_language", "language"):
         if row.get(name):
             seen[name] = row[name]
@@ -170,6 +176,9 @@ def picked(built: BuiltRecipe, words: str) -> list[dict[str, Any]]:
     wanted = words.split()
     some = [word for word in wanted if word in names] or names
     rows = [row for name in some for row in built.rows(name)]
+    if "item" in wanted:
+        counts = Counter(row["group_id"] for row in rows)
+        rows = [row for row in rows if row["group_id"] == max(counts, key=counts.__getitem__)]
     languages = {row.get("language") for row in rows}
     tongues = [word for word in wanted if word in languages] or sorted(map(str, languages))
     places = {word: at for at, word in enumerate([*some, *tongues])}
@@ -182,7 +191,7 @@ def picked(built: BuiltRecipe, words: str) -> list[dict[str, Any]]:
         for key in sorted(lines, key=lambda one: (one[1], one[0])):
             found += [lines[key].pop(len(lines[key]) // 2)] if lines[key] else []
     more = {word for word in wanted if word.startswith(("attribute.", "score."))}
-    plain = {"dataset"} if len(some) == 1 else set()
+    plain = {"group_id", "dataset"} if len(some) == 1 else {"group_id"}
     return [
         {
             name: value

@@ -276,9 +276,9 @@ def new_from_recipe(
         draft = Path(made)
         for top in sorted(set(re.findall(re.escape(_DATA) + r"([\w-]+)", text))):
             shutil.copytree(_HOME / "data" / top, draft / "data" / top)
-        if _RECORDED.search(text):
-            shutil.copy(found.folder / "answers.jsonl", draft)
-        shutil.copy(found.folder / "README.md", draft)
+        for file in found.folder.iterdir():
+            if file.name == "README.md" or file.name in text:
+                shutil.copy(file, draft)
         (draft / "catalog.yaml").write_text(text.replace(_DATA, "data/"), encoding="utf-8")
         check(load_catalog(draft / "catalog.yaml"))
         shutil.copytree(draft, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".curate"))
