@@ -33,9 +33,9 @@ def unrolled(document: Document, section: str, substitution: Substitution, made:
     taken = {written for written, value in entries.items() if not isinstance(value, dict) or FOR not in value}
     loops = {}
     for written in [one for one in entries if one not in taken]:
-        place = (section, written, FOR)
-        given = substitution.apply(document, entries[written][FOR], place)
-        loops[written] = _scopes(document, given, place, substitution.problems)
+        loop = (section, written, FOR)
+        given = substitution.apply(document, entries[written][FOR], loop)
+        loops[written] = _scopes(document, given, loop, substitution.problems)
         made[section, written] = [(_filled(written, scope), scope) for scope in loops[written]]
     for written, value in entries.items():
         place = (section, written)
