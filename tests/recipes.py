@@ -103,6 +103,8 @@ def _wrong(name: str, tables: Mapping[str, pl.DataFrame]) -> Iterator[str]:
     for column, kind in frame.schema.items():
         one = {
             "scores": "list_transform(scores, lambda one: {'name': one.name, 'value': -1.0 * length(one.name)})",
+            "lineage": "{'source': '', 'source_id': '', 'license': '', 'parents': lineage.parents[:0],"
+            " 'makers': lineage.makers[:0]}",
             "attributes": "list_transform(attributes, lambda one: {'name': one.name, 'value': 'x'})",
         }.get(column, "'x'" if kind == pl.String else f'first("{column}") OVER ()')
         yield f'SELECT kept.* EXCLUDE (place) REPLACE ({one} AS "{column}") FROM kept'
@@ -154,8 +156,8 @@ def shown(dataset: str, row: dict[str, Any]) -> dict[str, Any]:
             seen |= _asked([(turn["role"], turn["content"]) for turn in turns])
         else:
             seen[name] = turns[-1]["content"]
-    for name in ("source", "target", "text", "label"):
-        if row.get(name) is not None:
+    for name in ("source", "target", "text", "label", "images"):
+        if row.get(name) is not None and row[name] != []:
             seen[name] = row[name]
     seen |= {f"attribute.{one['name']}": one["value"] for one in row["attributes"] or ()}
     return seen | {
