@@ -94,7 +94,7 @@ _TEXTS = ("messages", "prompt", "chosen", "rejected", "completion")
 
 def _wrong(name: str, tables: Mapping[str, pl.DataFrame]) -> Iterator[str]:
     """Queries that give a table's rows wrongly: none, half, all twice, each column with the value of another row, of
-    the same item in another dataset, or with one value everywhere."""
+    the same item in another dataset, or with one value (of turns, one text) everywhere."""
     frame = tables[name]
     yield "SELECT * EXCLUDE (place) FROM kept WHERE false"
     yield "SELECT * EXCLUDE (place) FROM kept WHERE place % 2 = 0"
@@ -115,6 +115,8 @@ def _wrong(name: str, tables: Mapping[str, pl.DataFrame]) -> Iterator[str]:
             )
         values = [f'other."{column}"']
         if isinstance(kind, pl.List) and column in _TEXTS:
+            every = f"list_transform(kept.{column}, lambda turn: struct_update(turn, content := 'x'))"
+            yield f'SELECT kept.* EXCLUDE (place) REPLACE ({every} AS "{column}") FROM kept'
             # The next row's answer, and the next row's question, below one's own other turns.
             values += [
                 f"list_concat({x}.{column}[:-2], {y}.{column}[-1:])" for x, y in (("kept", "other"), ("other", "kept"))
