@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StepError,
         StoreError,
     )
+    from curate.steps.functions import filter
 
 check_packages()
 
@@ -93,6 +94,7 @@ _MODULES = {
         "StepError",
         "StoreError",
     ),
+    "curate.steps.functions": ("filter",),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -147,6 +149,7 @@ __all__ = [
     "diff_rows",
     "estimate",
     "export",
+    "filter",
     "forget",
     "head",
     "load_catalog",

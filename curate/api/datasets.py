@@ -370,5 +370,9 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
 
 
 def as_catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
-    """A catalog, or that of a file."""
-    return catalog if isinstance(catalog, Catalog) else load_catalog(catalog, registry=registry)
+    """A catalog, or that of a file; what its plug-ins offer is then in the registry."""
+    if not isinstance(catalog, Catalog):
+        return load_catalog(catalog, registry=registry)
+    for _, file in catalog.plugins:
+        registry.add_plugin(file)
+    return catalog

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curate.catalog import Catalog, load_catalog
+from curate.api.datasets import _catalog
+from curate.catalog import Catalog
 from curate.engine.build import build_datasets
 from curate.engine.planning.estimate import aside
 from curate.engine.progress import Progress
@@ -55,7 +56,7 @@ def record(
         BuildError: a dataset is unknown, or cannot be built for another reason than missing answers.
     """
     registry, path = registry or Registry.installed(), Path(file)
-    loaded = catalog if isinstance(catalog, Catalog) else load_catalog(Path(catalog), registry)
+    loaded = _catalog(catalog, registry)
     if not path.exists():
         write(path, [])
     recording, stopped = Recording.read(path), None

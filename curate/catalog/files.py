@@ -4,16 +4,19 @@ at from far off."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from curate.catalog.document import CatalogError, Document, Mark, Problem, read_document
 from curate.catalog.document import Path as Place
 from curate.catalog.loops import makes
+from curate.catalog.model import Names, at_home
 from curate.catalog.suggestions import nearest
+from curate.errors import CurateError
+from curate.plugins import PluginFile
 
-SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
+SECTIONS = ("version", "include", "plugins", "variables", "languages", "models", "sources", "datasets", "run", "budget")
 _MAPPINGS = ("variables", "languages", "models", "sources", "datasets", "run", "budget")
 
 
@@ -72,17 +75,43 @@ class Files:
             if section in document.values and not isinstance(document.values[section], dict):
                 self._problem(document, (section,), f"'{section}' must be a mapping of names")
                 document.values[section] = {}
-        includes = document.values.get("include") or []
-        if not isinstance(includes, str | list):
-            self._problem(document, ("include",), "'include' names a catalog file, or a list of them")
-            includes = []
-        for index, include in enumerate([includes] if isinstance(includes, str) else includes):
-            place: Place = ("include",) if isinstance(includes, str) else ("include", index)
-            if not isinstance(include, str):
-                self._problem(document, place, "'include' names catalog files")
-                continue
+        for place, include in self.listed(document, "include", "a catalog file"):
             self._read((file.parent / include).resolve(), (*inside, file), document.mark(place))
         self.documents.append(document)
+
+    def listed(self, document: Document, section: str, what: str) -> Iterator[tuple[Place, str]]:
+        """The files that a section names, one or a list, each with its place."""
+        given = document.values.get(section) or []
+        if not isinstance(given, str | list):
+            self._problem(document, (section,), f"'{section}' names {what}, or a list of them")
+            given = []
+        for index, name in enumerate([given] if isinstance(given, str) else given):
+            place: Place = (section,) if isinstance(given, str) else (section, index)
+            if isinstance(name, str):
+                yield place, name
+            else:
+                self._problem(document, place, f"'{section}' names {what}, or a list of them")
+
+    def plugins(self, names: Names) -> list[tuple[Mark, PluginFile]]:
+        """Runs the plug-ins and adds what they offer to ``names``.
+
+        Raises:
+            CatalogError: one fails. Nothing else is checked then, for it may be what offers an unknown name.
+        """
+        found = []
+        failed = False
+        for document in self.documents:
+            for place, name in self.listed(document, "plugins", "a Python file"):
+                try:
+                    file = PluginFile.read(document.file.parent / at_home(name), name)
+                    names.add_plugin(file)
+                    found.append((document.mark(place), file))
+                except CurateError as error:
+                    failed = True
+                    self._problem(document, place, f"plugins: {error}")
+        if failed:
+            raise CatalogError(self.problems)
+        return found
 
     def variables(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """What ``${…}`` may name, ``overrides`` over what the files say."""

@@ -33,6 +33,7 @@ from curate.catalog.references import References
 from curate.catalog.suggestions import nearest
 from curate.catalog.variables import Substitution, hidden
 from curate.errors import CurateError
+from curate.plugins import PluginFile
 from curate.rows.languages import UNKNOWN
 
 _NAMED = ("models", "sources", "datasets")
@@ -82,6 +83,9 @@ class _NoNames:
     def get(self, what: str, name: str) -> type[Params]:
         raise KeyError(name)
 
+    def add_plugin(self, file: PluginFile) -> list[str]:
+        raise KeyError(file.name)
+
 
 class _Loading:
     def __init__(
@@ -104,6 +108,7 @@ class _Loading:
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         settings: list[tuple[Document, str, Any]] = []
         made: Made = {}
+        catalog.plugins = self.files.plugins(self.names)
         for document in self.files.documents:
             substitution = Substitution(catalog.variables)
             if self.environment is not None:

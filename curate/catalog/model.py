@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from curate.catalog.document import Mark
 from curate.catalog.forgotten import Forgotten
 from curate.catalog.params import LanguageTag, Params, PerLanguage, Reference
+from curate.plugins import PluginFile
 
 LONGEST_NAME = 100
 NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*$"
@@ -38,6 +39,8 @@ class Names(Protocol):
     def names(self, what: str) -> list[str]: ...
 
     def get(self, what: str, name: str) -> type[Params]: ...
+
+    def add_plugin(self, file: PluginFile) -> list[str]: ...
 
 
 def _some(value: str) -> str:
@@ -281,6 +284,8 @@ class Catalog:
     """(section, name) → environment variables it needs that are not set."""
     forgotten: Forgotten = field(default_factory=Forgotten)
     """What no build may hold (``forgotten.jsonl`` beside the catalog)."""
+    plugins: list[tuple[Mark, PluginFile]] = field(default_factory=list)
+    """The code that it brings, and where it is named."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables that it reads and their values; ``${NAME}`` stands for them in all that is written."""
 

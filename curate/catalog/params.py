@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from curate.data_files import DataFile
+from curate.plugins import PluginFile
 from curate.rows.languages import InvalidLanguage, normalize
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Params(BaseModel):
     """Fields that hold files (texts, lists or mappings of them): relative ones are taken from the catalog's folder."""
     package_data: ClassVar[tuple[DataFile, ...]] = ()
     """The data files of its package that decide what comes out: their content is part of every key."""
+    plugin: ClassVar[PluginFile | None] = None
+    """The file of a catalog's ``plugins`` that it stands in: its content is part of every key."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -155,8 +158,9 @@ class Params(BaseModel):
         return {**dear, **self.decision()} if decisions else dear
 
     def data_identity(self) -> dict[str, Any]:
-        """``{"data": {file: digest}}`` of the data files; empty where there are none."""
-        return {"data": {str(file): file.digest for file in self.package_data}} if self.package_data else {}
+        """``{"data": {file: digest}, "plugin": digest}`` of the data files and the plug-in; empty without any."""
+        found: dict[str, Any] = {"data": {str(file): file.digest for file in self.package_data}}
+        return (found if self.package_data else {}) | ({"plugin": self.plugin.digest} if self.plugin else {})
 
     def decision(self) -> dict[str, Any]:
         """The JSON of all decision fields."""

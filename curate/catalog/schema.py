@@ -105,9 +105,11 @@ def catalog_schema(names: Names) -> dict[str, Any]:
     def named(value: dict[str, Any], pattern: str = NAME_PATTERN) -> dict[str, Any]:
         return {"type": ["object", "null"], "additionalProperties": value, "propertyNames": {"pattern": pattern}}
 
+    files = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     properties = {
         "version": {"const": 1},
-        "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        "include": files,
+        "plugins": {**files, "description": "Python files beside the catalog with steps of your own: code that runs."},
         "variables": {"type": ["object", "null"]},
         "languages": {"type": ["object", "null"]},
         "models": named(used("model")),

@@ -10,6 +10,8 @@ from typing import Any
 
 from curate.catalog.params import Params
 from curate.errors import StepError
+from curate.plugins import PluginFile
+from curate.steps.plugins import plugin_components
 
 NAME = "polycurate"
 """Name of the distribution."""
@@ -69,6 +71,27 @@ class Registry:
         """Registers a class by hand (notebooks, tests)."""
         self._points.setdefault(what, {})
         self._loaded[what, name] = loaded
+
+    def add_plugin(self, file: PluginFile) -> list[str]:
+        """Runs a plug-in of one file and registers what it offers, in place of what the same file offered before.
+
+        Returns:
+            What it offers: ``step my_filter``, ….
+
+        Raises:
+            StepError: its code raises, it offers nothing, or a name is taken.
+        """
+        found = plugin_components(file)
+        for at, (what, name, part) in enumerate(found):
+            other = self.get(what, name) if name in self.names(what) else None
+            if other is not None and (other.plugin is None or other.plugin.path != file.path) and other is not part:
+                by = other.plugin.name if other.plugin else f"{other.__module__} (installed)"
+                raise StepError(f"{file.name}: there is already a {what} '{name}', from {by}; give yours another name")
+            if (what, name) in [one[:2] for one in found[:at]]:
+                raise StepError(f"{file.name}: there are two of the {what} '{name}'; give one another name")
+        for what, name, part in found:
+            self.add(what, name, part)
+        return [f"{what} {name}" for what, name, _ in found]
 
     def names(self, what: str) -> list[str]:
         """The names of all components of one sort (``source``, ``step``, ``model`` or ``output``), sorted."""

@@ -21,6 +21,7 @@ from curate.errors import CurateError
 from curate.rows import Kind
 from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep, Source, Step
 from curate.steps.names import Names
+from curate.steps.plugins import plugin_components
 
 _SHOWN = 6
 
@@ -73,6 +74,10 @@ class _Check:
         self._translators: list[tuple[str, Model]] | None = None
 
     def run(self, names: Sequence[str]) -> Checked:
+        for mark, file in self.catalog.plugins:
+            offers = ", ".join(f"{what} {name}" for what, name, _ in plugin_components(file))
+            said = f"{file.name} ({file.digest}) is code that runs with your permissions; it offers {offers}"
+            self.found.notes.append(Problem(mark, f"plugins: {said}"))
         order: dict[str, None] = {}
         for name in names or self.catalog.datasets:
             order.update(dict.fromkeys(self.catalog.closure(name)))

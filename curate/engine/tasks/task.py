@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,11 @@ from curate.engine.store.shards import (
 from curate.engine.store.store import Store, sync_folder
 from curate.engine.tasks.context import WorkerContext
 from curate.files import digest_files
+from curate.plugins import PluginFile
 from curate.rows import Kind, content_digest, widen, with_ids
 from curate.rows.ids import line_id
 from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit
+from curate.steps.plugins import load_plugin
 from curate.unused import Unused
 
 _BATCH = 2_048
@@ -105,12 +107,17 @@ def serialize_params(params: Params) -> dict[str, Any]:
         "module": type(params).__module__,
         "name": type(params).__qualname__,
         "params": params.model_dump(mode="json", by_alias=True, exclude_unset=True, context=WHOLE),
+        **({"plugin": asdict(params.plugin)} if params.plugin else {}),
     }
 
 
 def load_params(value: Mapping[str, Any]) -> Any:
-    """The parameters that :func:`pack` packed; used only for classes the registry gave to the main process."""
-    found: Any = importlib.import_module(value["module"])
+    """The parameters that :func:`pack` packed; used only for classes the registry gave to the main process.
+
+    A plug-in of one file travels with them: a worker runs what the main process read, wherever it is.
+    """
+    plugin = value.get("plugin")
+    found: Any = load_plugin(PluginFile(**plugin)) if plugin else importlib.import_module(value["module"])
     for part in value["name"].split("."):
         found = getattr(found, part)
     params = found.model_validate(value["params"])
