@@ -24,12 +24,14 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("step", "compose"): {"into": {"prompt": "Say it again: {prompt}"}},
     ("step", "contamination"): {"against": ["xquad"]},
     ("step", "converse"): {"assistant": "writer", "user": "person"},
+    ("step", "corrupt"): {"drop": 0.1},
     ("step", "instruct"): {"model": "writer", "total": 10},
     ("step", "judge"): {"model": "writer", "method": "direct"},
     ("step", "join"): {"into": {"response": "{other.response}"}},
     ("step", "keep"): {"language": ["sw"]},
     ("step", "labels"): {"files": ["labels.jsonl"]},
     ("step", "respond"): {"model": "writer"},
+    ("step", "retrieve"): {"pool": "pool"},
     ("step", "revise"): {"model": "writer", "by": "none"},
     ("step", "reward"): {"model": "scorer"},
     ("step", "rewrite"): {"model": "writer", "prompt": "Say it again: {prompt}"},
@@ -39,6 +41,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("model", "anthropic"): {"model": "m"},
     ("model", "gemini"): {"model": "m"},
     ("model", "openai"): {"url": "http://127.0.0.1:1/v1", "model": "m"},
+    ("model", "recorded"): {"path": "answers.jsonl", "model": "m"},
     ("model", "reward"): {"model": "owner/name"},
     ("model", "route"): {"through": ["neural"]},
     ("model", "seq2seq"): {"model": "facebook/nllb-200-distilled-600M"},
@@ -62,7 +65,13 @@ TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
     **{
         ("source", name): ({"sample": 10, "seed": 3},) for name in ("dictd", "dictionary", "hub", "parallel-tsv", "tmx")
     },
-    **{("source", name): ({"sample": 10, "seed": 3},) for name in ("csv", "json", "jsonl", "parquet", "tsv")},
+    **{
+        ("source", name): (
+            {"sample": 10, "seed": 3},
+            {"kind": "sft", "columns": {"prompt": "{question}", "response": "'yes'"}},
+        )
+        for name in ("csv", "json", "jsonl", "parquet", "tsv")
+    },
     ("source", "moses"): (
         {"path": None, "source_path": "a.en", "target_path": "a.sw"},
         {"sample": 10, "seed": 3},

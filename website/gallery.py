@@ -11,6 +11,8 @@ import yaml
 from curate.api.recipes import Recipe, recipes
 
 _LINK = re.compile(r"\]\(\.\./([\w-]+)/README\.md\)")
+_DOCS = re.compile(r"\]\(\.\./\.\./docs/")
+"""A page of the documentation, as a recipe's README links to it."""
 _COMMENT = re.compile(r"<!-- rows:.*?-->\n\n")
 
 
@@ -28,7 +30,7 @@ def _entry(recipe: Recipe) -> Iterator[str]:
     yield f"{head.line}. Kinds: {', '.join(f'`{kind}`' for kind in head.kinds)}. Needs: {head.needs}."
     yield "```text\n" + "\n".join(_ways(yaml.safe_load(recipe.catalog))) + "\n```"
     body = recipe.text.partition("\n")[2].strip()
-    yield _LINK.sub(r"](#\1)", _COMMENT.sub("", body))
+    yield _DOCS.sub("](", _LINK.sub(r"](#\1)", _COMMENT.sub("", body)))
     yield f"Papers: {'; '.join(f'*{title}*' for title in head.papers)}."
     yield f"```text\ncurate recipes new {recipe.id}\n```"
 

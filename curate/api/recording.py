@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curate.api.datasets import _catalog
+from curate.api.datasets import as_catalog
 from curate.catalog import Catalog
 from curate.engine.build import build_datasets
 from curate.engine.planning.estimate import aside
@@ -56,7 +56,7 @@ def record(
         BuildError: a dataset is unknown, or cannot be built for another reason than missing answers.
     """
     registry, path = registry or Registry.installed(), Path(file)
-    loaded = _catalog(catalog, registry)
+    loaded = as_catalog(catalog, registry)
     if not path.exists():
         write(path, [])
     recording, stopped = Recording.read(path), None

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 import curate
-from curate import api
 from curate.engine.funnel import Funnel, render
 
 ASKED = {
@@ -50,7 +49,7 @@ def build(tmp_path: Path):
             "datasets": {"made": {"from": "mixed", "steps": list(steps), "splits": {"train": 1.0}}},
         }
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
-        (built,) = api.build(api.load_catalog(tmp_path / "catalog.yaml"))
+        (built,) = curate.build(curate.load_catalog(tmp_path / "catalog.yaml"))
         return built
 
     return run
@@ -72,9 +71,9 @@ def test_files_have_the_column_and_the_funnel_counts_both_languages(build, tmp_p
     ]  # fmt: skip
     manifest = json.loads((built.path / "manifest.json").read_text())
     assert render(Funnel.from_json(manifest["funnel"])) == (header, rows) and manifest["extras"] == ["prompt_language"]
-    card = api.card("made", store=built.path.parents[2])
+    card = curate.card("made", store=built.path.parents[2])
     assert "| th (prompt en) | 6 |" in card.replace("\\", "") and "| `prompt_language` |" in card
-    report = api.report("made", tmp_path / "report.html", store=built.path.parents[2]).path.read_text()
+    report = curate.report("made", tmp_path / "report.html", store=built.path.parents[2]).path.read_text()
     assert "th (prompt en)" in report
 
 
@@ -114,13 +113,13 @@ def test_exports_say_it_in_meta_and_leave_nothing_out(build, tmp_path):
     text = yaml.safe_load(with_meta.read_text())
     text["datasets"]["made"]["outputs"] = [{"trl": {"format": "jsonl", "meta": ["language", "prompt_language"]}}]
     with_meta.write_text(yaml.safe_dump(text))
-    (made,) = api.export("made", to=tmp_path / "out", catalog=with_meta, store=store)
+    (made,) = curate.export("made", to=tmp_path / "out", catalog=with_meta, store=store)
     assert made.rows == 17 and not made.skipped
     rows = [json.loads(line) for line in (made.folder / "data" / "train.jsonl").read_text().splitlines()]
     assert set(rows[0]) == {"messages", "meta"} and rows[0]["meta"] == {"language": "th", "prompt_language": "en"}
     assert rows[6]["meta"] == {"language": "th", "prompt_language": "th"}
     for name in ("llama-factory", "axolotl", "openai", "sharegpt", "verl", "torchtune"):
-        (made,) = api.export("made", name, to=tmp_path / name, catalog=with_meta, store=store)
+        (made,) = curate.export("made", name, to=tmp_path / name, catalog=with_meta, store=store)
         assert made.rows == 17 and not made.skipped, name
 
 

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 import curate
-from curate import api
 from curate.errors import ExportError
 from curate.steps import outputs
 
@@ -30,7 +29,7 @@ def catalog(tmp_path: Path) -> Path:
         "version: 1\nsources:\n  said: {use: jsonl, path: rows.jsonl, language: '{to}', license: CC0-1.0}\n"
         "datasets:\n  made: {from: said, outputs: [trl, openai], splits: {train: 0.7, test: 0.3}}\n"
     )
-    api.build(api.load_catalog(tmp_path / "catalog.yaml"))
+    curate.build(curate.load_catalog(tmp_path / "catalog.yaml"))
     return tmp_path / "catalog.yaml"
 
 
@@ -52,12 +51,12 @@ def test_each_language_has_its_rows_in_order_and_every_file_is_read_once(catalog
         return real(path, *more, **given)
 
     monkeypatch.setattr(outputs.pq, "ParquetFile", counting)
-    made = api.export("made", to=tmp_path / "out", by="language", catalog=catalog)
+    made = curate.export("made", to=tmp_path / "out", by="language", catalog=catalog)
     store = tmp_path / ".curate"
     ours = {path: count for path, count in opened.items() if store in path.parents}
     assert set(ours.values()) == {1} and len(ours) == 2
     assert not list((tmp_path / "out" / "made").glob(".tmp*"))
-    (whole,) = api.export("made", "trl", to=tmp_path / "whole", catalog=catalog)
+    (whole,) = curate.export("made", "trl", to=tmp_path / "whole", catalog=catalog)
     counts = dict(curate.query("SELECT language, count(*) FROM made GROUP BY ALL", store=store).rows())
     for tag, text in SAID.items():
         folder = tmp_path / "out" / "made" / tag
@@ -70,6 +69,6 @@ def test_each_language_has_its_rows_in_order_and_every_file_is_read_once(catalog
 def test_what_is_in_the_way_stops_one_language_only(catalog, tmp_path):
     (tmp_path / "out" / "made" / "hi" / "trl").mkdir(parents=True)
     with pytest.raises(ExportError, match=r"^hi: .*hi/trl already exists and is not an export$"):
-        api.export("made", "trl", to=tmp_path / "out", by="language", catalog=catalog)
+        curate.export("made", "trl", to=tmp_path / "out", by="language", catalog=catalog)
     written = sorted(path.parent.name for path in (tmp_path / "out" / "made").glob("*/trl"))
     assert written == sorted(SAID) and not list((tmp_path / "out" / "made" / "hi" / "trl").iterdir())

@@ -124,7 +124,7 @@ def test_each_file_has_a_sample_of_its_own(read: Read, jsonl: Callable[..., str]
 def test_a_drawn_sample_has_so_many_or_all(readable: list[bool], count: int, seed: int) -> None:
     records = [(i, {"t": "x"}, 1) if good else FailedRow(f"row {i}", "bad", "") for i, good in enumerate(readable)]
     form = DetectedSchema("columns", JsonLines(path="x", **GIVEN).makes, {"text": "t"}, told=True)
-    spec = Spec(form=form, language="sw", source_language="", license="x", group="g")
+    spec = Spec(form=form, language="sw", source_language="", prompt_language="", license="x", group="g")
     drawn = Mapper(spec, "s", Unit("u"), lines=False).draw(iter(records), count, seed)
     assert len(drawn) == min(count, len(records)) and drawn <= set(range(len(records)))
 
