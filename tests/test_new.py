@@ -213,6 +213,8 @@ def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     jsonl(tmp_path / "sw.jsonl", [{"text": "ok"}, {"text": "17"}])
     named = curate.new_catalog(tmp_path / "sw.jsonl", to=tmp_path / "b")
     assert "sw is from its name" in str(named)
+    step = yaml.safe_load(named.text)["datasets"]["clean"]["steps"][1]
+    assert step == {"language": {"min": {"default": 0.3, "sw": None}}}, "no limit where the identifier is unsure"
     jsonl(tmp_path / "odd.jsonl", [{"ask": ask, "reply": answer} for ask, answer in said("ar")])
     with pytest.raises(SourceError, match="no known format: its columns are ask, reply"):
         curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path)
@@ -221,7 +223,12 @@ def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     assert yaml.safe_load(made.text)["sources"]["odd"]["language"] == "ar" and build(made)[0].rows == 4
     with pytest.raises(SourceError, match=r"has no such parameter; did you mean 'language'"):
         curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path, parameters={**set_, "langauge": "ar"})
+    with pytest.raises(SourceError, match="--set path: this is told by the files"):
+        curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path, parameters={"path": "x"})
     assert not (tmp_path / "catalog.yaml").exists()
+    wrong = curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path / "d", parameters={**set_, "language": "de"})
+    assert "its language is said to be de, but in most rows the identifier finds another: ar 4" in str(wrong)
+    assert yaml.safe_load(wrong.text)["datasets"]["clean"]["steps"][1] == "language"
 
 
 def test_a_catalog_is_never_replaced_and_missing_files_are_told(tmp_path):

@@ -49,6 +49,7 @@ def test_nothing_that_moves_the_cursor_or_closes_a_tag_is_written(text):
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
     page = html([Record(f"<script>{text}", (Entry.of("a", f"<b>{text}"),))], f"</title>{text}")
     page.encode()
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page.replace("\t", ""))
     assert "<script>" not in page and "<b>" not in page and page.count("</title>") == 1
 
 
@@ -122,3 +123,10 @@ def test_an_empty_text_and_values_of_a_query_are_told():
     shown = plain([value_record({"m": chat("नमस्ते"), "n": None, "d": {"a": [1]}, "b": b"\xff"}, "1")], 60)
     for said in ("m, user", "नमस्ते", "NULL", '{"a":[1]}', '"ff"'):
         assert said in shown
+
+
+def test_a_row_of_another_kind_tells_only_what_it_says_itself():
+    new = row("sw", [], prompt=chat("swali"), chosen=chat("", "jibu")[1:], rejected=chat("", "baya")[1:])
+    del new["messages"]
+    found = beside(row("sw", chat("swali", "jibu")), new, before=False)
+    assert [(one.label, one.plain) for one in found] == [("chosen", "jibu"), ("rejected", "baya")]

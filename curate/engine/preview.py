@@ -303,6 +303,7 @@ class _Walk:
 
     def _made(self, spec: Dataset, use: StepUse, alive: Mapping[str, Any], after: StepTrace) -> None:
         effects = {one: Effect(spec.name, use.label, "made nothing") for one in alive if one in self.known}
+        others = 0
         for row in self._alive(after):
             if row["id"] in effects:
                 if effects[row["id"]].outcome == "made nothing":
@@ -310,6 +311,7 @@ class _Walk:
                 continue
             parents = [one for one in row["lineage"]["parents"] if one in effects]
             if not parents:
+                others += 1
                 continue
             effect = effects[parents[0]]
             effect.outcome = "made"
@@ -322,6 +324,8 @@ class _Walk:
                     effects[bad["place"]].reason = _both(effects[bad["place"]].reason, bad["reason"])
         for one, effect in effects.items():
             self.known[one].effects.append(effect)
+        if others:
+            self.notes[f"{use.label} made {others:,} rows that name none of these rows as a parent; not shown"] = None
 
 
 def _both(first: str, second: str) -> str:

@@ -16,7 +16,7 @@ from curate.new.places import Found
 from curate.rows import Kind, answer_field
 from curate.rows.fields import field_text
 from curate.rows.kinds import required_columns
-from curate.rows.languages import UNKNOWN, InvalidLanguage, from_name, normalize
+from curate.rows.languages import UNKNOWN, InvalidLanguage, base, from_name, normalize
 from curate.steps import FailedRow, Source
 from sources.base import Common
 from sources.detection import detect
@@ -53,7 +53,7 @@ class Sniffed:
 
     found: Found
     params: dict[str, Any]
-    """The source's parameters, ``use`` first, but for ``path`` and ``license``."""
+    """The source's parameters, ``use`` first, with those that the user gave, but without ``path``."""
     kind: Kind
     form: str
     """What the form is called (``ShareGPT``)."""
@@ -70,6 +70,22 @@ class Sniffed:
         """The languages of its rows (of the target side)."""
         told = str(self.params.get("target_language") or self.params.get("language", ""))
         return [told] if told and "{" not in told and told != "detect" else self.guessed.tags
+
+    @property
+    def unsure(self) -> list[str]:
+        """Its language, if the identifier finds it in less than half of the rows, and no other more often."""
+        [tag, *others] = self.tags or [""]
+        rare = not others and 2 * self._found(tag) < self.guessed.counts.total()
+        return [tag] if rare and not self.contradicted else []
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether another language than it is said to have is found more often."""
+        most = max((count for tag, count in self.guessed.counts.items() if tag != UNKNOWN), default=0)
+        return len(self.tags) == 1 and most > self._found(self.tags[0]) and 2 * most > self.guessed.counts.total()
+
+    def _found(self, tag: str) -> int:
+        return sum(count for one, count in self.guessed.counts.items() if base(one) == base(tag))
 
 
 def sniff(found: Found, given: Mapping[str, Any]) -> Sniffed:
@@ -194,6 +210,7 @@ class _Sniffer:
             params["source_language"] = self._language(left, "source_language", several=False)
         licence = next((name for name in _LICENCE if all(_text(row.get(name)) for row in first) and first), None)
         sniffed.licence = f"{{{licence}}}" if licence else ""
+        params |= self.given
         return sniffed
 
     def _language(self, found: Guess, parameter: str, *, several: bool = True) -> str:
@@ -223,6 +240,7 @@ class _Sniffer:
         if table is None or not table.num_rows:
             raise SourceError(f"{self.found.path}: no pair could be read{f': {bad[0]}' if bad else ''}")
         guessed = guess(field_text(Kind.PARALLEL, table, "target").to_list())
+        self.params |= self.given
         return Sniffed(self.found, self.params, Kind.PARALLEL, self.form, rows, bad, guessed)
 
     def _tmx(self) -> dict[str, str]:

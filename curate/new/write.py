@@ -22,12 +22,14 @@ from curate.new.sniff import SAMPLE, Sniffed, sniff
 from curate.rows import Kind
 from curate.steps import Registry
 from curate.terminal import visible
+from filters.language import Language
 from sources.remote.addresses import is_url
 
 _LISTED = 8
 """How many paths of a source are written one by one in a line."""
 _ALLOWED = 0.01
 """The share of unreadable rows that a source allows unless told otherwise."""
+_LANGUAGE = Language().min.default
 _FEW = 0.1
 """With a larger share the mapping is rather wrong: nothing is allowed, so that a build stops and says so."""
 _FILE = "catalog.yaml"
@@ -88,6 +90,9 @@ def new_catalog(
     if not found:
         raise SourceError("name at least one file")
     given = dict(given or {})
+    for name in ("use", "path"):
+        if name in given:
+            raise SourceError(f"--set {name}: this is told by the files themselves; leave it out")
     groups = _grouped([sniff(one, given) for one in found], given)
     text, datasets = _written(groups, folder, given)
     try:
@@ -180,7 +185,7 @@ def _source(group: _Group, folder: Path, given: Mapping[str, Any]) -> list[str]:
     about += f", {size / 1e6:,.1f} MB" if size >= 1e5 else f", {size / 1e3:,.1f} kB" if size else ""
     lines = [f"  {group.name}:", f"    {_comment(about)}"]
     guessed = sum((file.guessed.counts for file in group.files), Counter[str]())
-    params: dict[str, Any] = {**one.params, **given}
+    params = dict(one.params)
     paths = [_path(file.found.path, folder) for file in group.files]
     comments = {"language": _comment(f"found: {Guess(guessed)}")} if guessed and "language" not in given else {}
     if params.get("use") == "csv" and params.get("header") == ["text"]:
@@ -237,12 +242,12 @@ def _dataset(name: str, kind: Kind, groups: Sequence[_Group]) -> list[str]:
     steps = [("shape", "drops empty, very long and repetitive texts, and broken conversations")]
     labelled = [group for group in groups if group.first.params.get("language") != "detect"]
     if labelled:
-        steps.append(
-            (
-                "language",
-                "drops rows in another language; one may have its own threshold: {min: {default: 0.3, sw: 0.2}}",
-            )
-        )
+        unsure = {tag: None for group in labelled for file in group.files for tag in file.unsure}
+        step = f"language: {_flow({'min': {'default': _LANGUAGE, **unsure}})}" if unsure else "language"
+        why = "drops rows in another language; one may have its own threshold: {min: {default: 0.3, sw: 0.2}}"
+        if unsure:
+            why = f"drops rows in another language; the identifier is unsure of {', '.join(unsure)}: no limit for it"
+        steps.append((step, why))
     if kind is Kind.PARALLEL:
         steps.append(("translation_quality", "drops pairs with missing numbers, copies, odd lengths, lost negation"))
         if any(_compared(file) for group in groups for file in group.files):
@@ -290,5 +295,10 @@ def _notes(groups: Sequence[_Group]) -> list[str]:
             if file.guessed.named:
                 notes.append(
                     f"{file.found.path}: the identifier is unsure of its texts; {file.guessed.named} is from its name"
+                )
+            if file.contradicted:
+                notes.append(
+                    f"{file.found.path}: its language is said to be {file.tags[0]}, but in most rows the identifier "
+                    f"finds another: {file.guessed}"
                 )
     return notes

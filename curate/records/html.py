@@ -1,4 +1,5 @@
-"""Records as HTML that needs nothing else: every text escaped, with its language, in its own direction."""
+"""Records as HTML that needs nothing else: every text escaped, with its language, in its own
+direction; what would turn lines round is written out."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from html import escape
 
 from curate.records.marks import Mark
 from curate.records.record import Entry, Record
+from curate.terminal import visible
 
 _STYLE = """
-.curate-records{font:15px/1.5 system-ui,sans-serif;max-width:60em;color-scheme:light dark}
+.curate-records{font:15px/1.5 system-ui,sans-serif;max-width:60em}
 .curate-records section{border-inline-start:3px solid #888;padding-inline-start:1em;margin-block:1.2em}
 .curate-records section section{margin-block:.6em}
 .curate-records h3{font-size:1em;margin:0 0 .4em;overflow-wrap:anywhere}
@@ -22,7 +24,6 @@ _STYLE = """
 @media(max-width:40em){.curate-records dl{grid-template-columns:1fr}}
 """
 _TAGS = {Mark.REMOVED: "del", Mark.ADDED: "ins", Mark.NOTE: "small"}
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
 
 def html(records: Iterable[Record], title: str | None = None) -> str:
@@ -37,6 +38,7 @@ def html(records: Iterable[Record], title: str | None = None) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_safe(title)}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<style>:root{color-scheme:light dark}</style>"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"</head><body><h1>{_safe(title)}</h1>{body}</body></html>\n"
     )
@@ -70,4 +72,4 @@ def _text(entry: Entry) -> str:
 
 
 def _safe(text: str) -> str:
-    return escape(text.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode())
+    return escape(visible(text))

@@ -158,6 +158,7 @@ def beside(old: Row, new: Row, *, before: bool = True) -> list[Entry]:
         before: whether to show an old text that is not alike; if not, only the new one is.
     """
     found: list[Entry] = []
+    alike = kind_of(old) is kind_of(new)  # a row of another kind has the same texts in other places
     for label, was, now, language, other in _paired(texts(old), texts(new)):
         if was == now and language == other:
             continue
@@ -165,7 +166,7 @@ def beside(old: Row, new: Row, *, before: bool = True) -> list[Entry]:
             found.append(Entry(label, marked(was, now, language), language))
             continue
         both = before and was is not None and now is not None
-        if was is not None and (before or now is None):
+        if was is not None and (before or (now is None and alike)):
             found.append(Entry.of(f"{label}, {'before' if both else 'removed'}", was, other))
         if now is not None:
             found.append(Entry.of(f"{label}, after" if both else label, now, language))
