@@ -46,6 +46,7 @@ def built(tmp_path_factory) -> Path:
     (folder / "ar.jsonl").write_text(lines(ARABIC))
     (folder / "th.jsonl").write_text(lines(THAI))
     (folder / "bench.jsonl").write_text(lines({"q1": ENGLISH["leak"]}))
+    (folder / "notes.jsonl").write_text(lines({"n": "โทร +44 20 7946 0958 พรุ่งนี้"}))
     catalog = {
         "version": 1,
         "sources": {
@@ -53,6 +54,7 @@ def built(tmp_path_factory) -> Path:
             "arabic": source("ar", "ar", translation_of="english"),
             "thai": source("th", "th", translation_of="english"),
             "bench": source("bench", "en"),
+            "notes": source("notes", "th"),
         },
         "datasets": {
             "talk": {
@@ -65,6 +67,7 @@ def built(tmp_path_factory) -> Path:
                 "splits": {"train": 0.5, "test": 0.5},
             },
             "clean": {"from": "talk", "steps": ["redact"]},
+            "masked": {"from": "notes", "steps": ["redact"]},
         },
         "run": {"workers": 1},
     }
@@ -127,6 +130,13 @@ def test_why_marks_what_a_step_changed_in_the_parent(built):
     assert [one["text"] for one in found.parents] == [ENGLISH["phone"]]
     original = curate.why(row_of(built, ENGLISH["phone"]), catalog=built)
     assert made in [one["id"] for one in original.children]
+
+
+def test_a_row_that_only_others_were_made_of_is_found_too(built):
+    found = curate.why("notes.jsonl:1", catalog=built)
+    assert found.row["text"].startswith("โทร +44") and not found.fates
+    assert [one["lineage"]["source"] for one in found.children] == ["notes"]
+    assert "it is in no version: a step made other rows of it" in str(found).replace("\n        ", " ")
 
 
 def test_an_id_may_be_short_but_must_name_one_row(built):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from curate.api.datasets import as_catalog
 from curate.api.store import open_store
 from curate.catalog import Catalog
-from curate.catalog.suggestions import nearest
 from curate.errors import BuildError
 from curate.steps import Registry
 
@@ -48,15 +47,13 @@ def preview(
 
     registry = registry or Registry.installed()
     loaded = as_catalog(catalog, registry)
-    known = ", ".join(loaded.datasets) or "none"
     if dataset is None:
         if len(loaded.datasets) != 1:
+            known = ", ".join(loaded.datasets) or "none"
             raise BuildError(
                 f"{loaded.file.name} has {len(loaded.datasets)} datasets; name the one to preview ({known})"
             )
         [dataset] = loaded.datasets
-    if dataset not in loaded.datasets:
-        raise BuildError(f"no dataset is called '{dataset}'{nearest(dataset, loaded.datasets)} (known: {known})")
     if rows < 1 or calls < 0:
         raise BuildError(f"a preview needs at least 1 row and 0 calls, not {rows} and {calls}")
     return preview_dataset(loaded, registry, dataset, rows=rows, calls=calls, progress=progress)

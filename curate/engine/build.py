@@ -38,7 +38,7 @@ def make_plan(
         CatalogError: something is wrong with it that can be known before anything runs.
     """
     store = Store(catalog.store)
-    wanted = _wanted(catalog, names)
+    wanted = wanted_datasets(catalog, names)
     require_sound(catalog, registry, wanted)
     context = build_context(catalog, registry, store, None, chunk_limits=chunk_limits)
     builder = DatasetBuilder(context)
@@ -112,7 +112,7 @@ def build_parts(
         recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
     """
     open_log()
-    memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
+    memory, wanted = parse_bytes(catalog.run.memory), wanted_datasets(catalog, names)
     require_sound(catalog, registry, wanted)
     try:
         store = Store(catalog.store).open()
@@ -244,7 +244,12 @@ def read_inputs(
         executor.close()
 
 
-def _wanted(catalog: Catalog, names: Sequence[str]) -> list[str]:
+def wanted_datasets(catalog: Catalog, names: Sequence[str]) -> list[str]:
+    """The datasets that have to be built for these (all, if none is named), in building order.
+
+    Raises:
+        BuildError: a dataset is unknown, or an environment variable that one needs is not set.
+    """
     order: list[str] = []
     for name in names or catalog.datasets:
         if name not in catalog.datasets:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from curate.caches import has_nodes, settle
 from curate.catalog import Catalog, Dataset, Reference, StepUse
 from curate.engine.budget import current_build, spent
-from curate.engine.build import build_context
+from curate.engine.build import build_context, wanted_datasets
 from curate.engine.dataset import DatasetBuilder
 from curate.engine.executors.local import InlineExecutor
 from curate.engine.followed import Effect, FollowedRow, Preview
@@ -33,10 +33,11 @@ from curate.engine.store.columns import read_alive
 from curate.engine.store.lock import StoreLock
 from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
+from curate.engine.tasks.context import drop_models
 from curate.engine.tasks.sample import item_numbers
 from curate.engine.tasks.task import WorkerConfig
 from curate.engine.thresholds import thresholds
-from curate.errors import BudgetError
+from curate.errors import BudgetError, StoreError
 from curate.logs import open_log
 from curate.rows import present, widen
 from curate.steps import GatherStep, GlobalStep, Registry, RowStep
@@ -64,19 +65,27 @@ def preview_dataset(
         calls: the most calls of language models; before a step that needs more the preview ends.
 
     Raises:
-        BuildError: a source or a step failed.
+        BuildError: the dataset is unknown, it needs an environment variable that is not set, or a source or a step
+            failed.
         CatalogError: something is wrong with the catalog that can be known before anything runs.
     """
     open_log()
-    require_sound(catalog, registry, [name])
-    store = Store(catalog.store).open()
-    with contextlib.ExitStack() as held:
-        if has_nodes(store.root / "cache"):
-            held.enter_context(StoreLock(store.root))
-            settle(store.root / "cache")
-        folder = held.enter_context(store.scratch())
-        there = aside(_lenient(catalog, name, calls), folder)
-        return _Walk(there, registry, name, progress, chunk_limits).run(rows, calls)
+    wanted = wanted_datasets(catalog, [name])
+    require_sound(catalog, registry, wanted)
+    try:
+        with contextlib.ExitStack() as held:
+            store = Store(catalog.store).open()
+            if has_nodes(store.root / "cache"):
+                held.enter_context(StoreLock(store.root))
+                settle(store.root / "cache")
+            folder = held.enter_context(store.scratch())
+            there = aside(_lenient(catalog, name, calls), folder)
+            found = _Walk(there, registry, name, progress, chunk_limits).run(rows, calls)
+    except OSError as error:
+        raise StoreError(f"{catalog.store}: {error.strerror or error}") from error
+    targets = [one for one in wanted if catalog.datasets[one].target is not None]
+    found.notes += [f"the target of {one} is not applied: no further candidates were drawn" for one in targets]
+    return found
 
 
 def _lenient(catalog: Catalog, name: str, calls: int) -> Catalog:
@@ -168,6 +177,7 @@ class _Walk:
                         break
         finally:
             self.executor.close()
+            drop_models()  # they are held by the store's folder, and this one is gone
         return Preview(self.name, roots, list(self.notes), spent(self.store.root, self.build))
 
     # ---------------------------------------------------------------------------------------------------------- sources

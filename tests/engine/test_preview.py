@@ -98,6 +98,7 @@ def test_models_are_asked_only_as_often_as_allowed_and_the_build_does_not_ask_ag
         found = curate.preview(path, rows=3)
         assert not server.calls and [one.step for one in found.rows[0].effects] == ["shape"]
         assert "before the step 'respond' of d: it asks writer about 3 rows" in str(found).replace("\n        ", " ")
+        assert "the target of d is not applied" in str(found)
         found = curate.preview(path, rows=3, calls=3)
         assert len(server.calls) == 3 and found.spending[0]["calls"] == 3
         made = [one.row["messages"][-1]["content"] for row in found.rows for one in row.effects[1].made]
@@ -135,6 +136,10 @@ def test_what_cannot_be_previewed_is_an_error(catalog):
         curate.preview(path)
     with pytest.raises(BuildError, match="did you mean 'one'"):
         curate.preview(path, "onw")
+    with pytest.raises(BuildError, match="needs the environment variable NOT_SET_HERE"):
+        path.write_text(path.read_text().replace("path: a.jsonl", "path: ${NOT_SET_HERE}"))
+        curate.preview(path, "one")
+    path = catalog("shape", datasets={"one": {"from": "mine"}, "two": {"from": "mine"}})
     with pytest.raises(BuildError, match="at least 1 row"):
         curate.preview(path, "one", rows=0)
     assert "1 of 6" in str(curate.preview(path, "one", rows=9))

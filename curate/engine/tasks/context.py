@@ -40,6 +40,12 @@ def close_models() -> None:
             del _MODELS[key]
 
 
+def drop_models() -> None:
+    """Lets go of every model that this process holds, for who will not ask for the same ones again."""
+    close_models()
+    _MODELS.clear()
+
+
 class WorkerContext:
     """The :class:`curate.steps.Context` of one task."""
 
