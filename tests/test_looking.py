@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import curate
 from curate.cli.main import app
-from curate.errors import StoreError
+from curate.errors import BuildError, StoreError
 from curate.looking.changes import _shares
 
 ENGLISH = {
@@ -186,6 +186,8 @@ def test_head_shows_rows_of_a_language_dropped_rows_and_unreadable_ones(built):
         curate.head("talk", language="sw", catalog=built)
     with pytest.raises(StoreError, match="has no language"):
         curate.head("talk", language="en", part="quarantined", catalog=built)
+    with pytest.raises(BuildError, match="rows: 0 is less than 1"):
+        curate.head("talk", rows=0, catalog=built)
     with pytest.raises(StoreError, match="--language"):
         curate.head("talk", language="not a tag", catalog=built)
 

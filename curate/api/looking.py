@@ -54,8 +54,9 @@ def preview(
                 f"{loaded.file.name} has {len(loaded.datasets)} datasets; name the one to preview ({known})"
             )
         [dataset] = loaded.datasets
-    if rows < 1 or calls < 0:
-        raise BuildError(f"a preview needs at least 1 row and 0 calls, not {rows} and {calls}")
+    _check_rows(rows)
+    if calls < 0:
+        raise BuildError(f"calls: {calls} is less than 0")
     return preview_dataset(loaded, registry, dataset, rows=rows, calls=calls, progress=progress)
 
 
@@ -76,10 +77,12 @@ def head(
         language: only rows in this language and its more special forms (``zh`` for ``zh-Hant``).
 
     Raises:
+        BuildError: fewer than 1 row is asked for.
         StoreError: there is no such version, or none of these rows is in this language.
     """
     from curate.looking import first_rows
 
+    _check_rows(rows)
     return first_rows(open_store(store, catalog), name, rows=rows, part=part, language=language)
 
 
@@ -123,8 +126,15 @@ def diff_rows(
         rows: how many to show.
 
     Raises:
+        BuildError: fewer than 1 row is asked for.
         StoreError: there is no such version.
     """
     from curate.looking import changed_rows
 
+    _check_rows(rows)
     return changed_rows(open_store(store, catalog), first, second, rows=rows)
+
+
+def _check_rows(rows: int) -> None:
+    if rows < 1:
+        raise BuildError(f"rows: {rows} is less than 1")
