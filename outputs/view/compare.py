@@ -176,14 +176,17 @@ def scores_page(read: ReadVersion, request: Request) -> str:
         StoreError: rows have no such score.
     """
     title = f"{read.version.name}: scores"
-    if not read.scores:
-        return page(title, tag("p", "The rows of this version have no scores."), read=read, here="/scores")
-    score = request.query.get("score") or read.scores[0]
+    known = read.scores("kept")
+    if not known:
+        return page(title, tag("p", "The kept rows of this version have no scores."), read=read, here="/scores")
+    score = request.query.get("score") or known[0]
     sql = (
-        f"SELECT language, source, count(v) AS n, quantile_cont(v, [0.1, 0.5, 0.9]) AS q FROM (SELECT language, "
-        f"lineage.source AS source, score(scores, {literal(score)}) AS v FROM {read.table('kept')}) GROUP BY ALL"
+        "SELECT language, source, count(v) AS n, count(*) - count(v) AS without, quantile_cont(v, [0.1, 0.5, 0.9]) AS q "
+        f"FROM (SELECT language, lineage.source AS source, score(scores, {literal(score)}) AS v "
+        f"FROM {read.table('kept')}) GROUP BY ALL"
     )
-    found = [one for one in read.reader.remembered((sql,), lambda: read.ask(sql)).rows(named=True) if one["n"]]
+    every = read.reader.remembered((sql,), lambda: read.ask(sql)).rows(named=True)
+    found = [one for one in every if one["n"]]
     if not found:
         raise StoreError(f"no kept row of '{read.version.name}' has the score '{score}'")
     low, high = min(one["q"][0] for one in found), max(one["q"][2] for one in found)
@@ -219,7 +222,7 @@ def scores_page(read: ReadVersion, request: Request) -> str:
     shown, more = cut(rows)
     form = tag(
         "form",
-        chooser("Score", "score", [(one, one) for one in read.scores], score, every=False),
+        chooser("Score", "score", [(one, one) for one in known], score, every=False),
         tag("button", "Show", type="submit"),
         class_="filters auto",
         action=f"{base_of(read)}/scores",
@@ -229,4 +232,9 @@ def scores_page(read: ReadVersion, request: Request) -> str:
         f"Median of {score} in kept rows, and their number; bars from the 10th to the 90th percentile, on a scale from "
         f"{number(low)} to {number(high)}"
     )
-    return page(title, form, table(lead, ["language", *sources], shown), more, read=read, here="/scores")
+    without: dict[str, int] = {}
+    for one in every:
+        without[one["language"]] = without.get(one["language"], 0) + one["without"]
+    told = ", ".join(f"{language_name(one)} {count:,}" for one, count in sorted(without.items()) if count)
+    note = tag("p", f"Kept rows without this score: {told}.", class_="note") if told else None
+    return page(title, form, table(lead, ["language", *sources], shown), more, note, read=read, here="/scores")

@@ -262,7 +262,7 @@ def _filters(read: ReadVersion, given: Filter) -> Html:
                 chooser("Reason", "reason", _counted(summed(3, step=given.step)), given.reason),
             ]
         parts += [
-            chooser("Score", "score", [(one, one) for one in read.scores], given.score, none="any"),
+            chooser("Score", "score", [(one, one) for one in read.scores(given.state)], given.score, none="any"),
             *(
                 tag(
                     "label",

@@ -182,14 +182,12 @@ class ReadVersion:
         order = {label: place for place, label in enumerate(self.labels)}
         return sorted(found.rows(), key=lambda one: (order.get(one[2], -1), -one[4], one[:4]))
 
-    @cached_property
-    def scores(self) -> list[str]:
-        """Names of scores, in the order of the steps; rare ones that only later rows have may be missing."""
-        parts = [
-            f"(SELECT unnest(scores).name AS name FROM (SELECT scores FROM {self.table(state)} LIMIT {_NAMES_FROM}))"
-            for state in ("kept", "dropped")
-        ]
-        names = self.ask(f"SELECT DISTINCT name FROM ({' UNION ALL '.join(parts)})")["name"].to_list()
+    def scores(self, state: str) -> list[str]:
+        """Names of scores of kept or dropped rows, in the order of the steps; rare ones that only later rows have may
+        be missing."""
+        rows = f"SELECT scores FROM {self.table(state)} LIMIT {_NAMES_FROM}"
+        sql = f"SELECT DISTINCT name FROM (SELECT unnest(scores).name AS name FROM ({rows}))"
+        names = self.reader.remembered((sql,), lambda: self.ask(sql))["name"].to_list()
         order = {label: place for place, label in enumerate(self.labels)}
         return sorted(names, key=lambda name: (order.get(name.split(".")[0], -1), name))
 
@@ -231,7 +229,8 @@ class ReadVersion:
         return {row["id"]: row for row in map(_with_kind, self.ask(sql).to_dicts())}
 
     def row(self, row: str) -> dict[str, Any]:
-        """The row of this id, or of the only id that begins so.
+        """The row of this id, or of the only id that begins so; with ``outside`` a row that one of the version's was
+        made of.
 
         Raises:
             NotFound: there is none, or there are several.
@@ -245,6 +244,8 @@ class ReadVersion:
                 raise NotFound(f"several ids begin with '{row}'; give more of it")
             if found:
                 return _with_kind(found[0])
+        if outside := look_up(self.reader.store, self.version, self.files, [row]).get(row):
+            return {**outside, "outside": True}
         raise NotFound(f"'{self.version.name}' has no row {row}, neither kept nor dropped")
 
     def some(self, language: str) -> list[dict[str, Any]]:

@@ -51,6 +51,8 @@ def summary(row: Mapping[str, Any], base: str, label: Label | None = None) -> Ht
 
 def state(row: Mapping[str, Any]) -> Html:
     """Whether it was kept, and in which split, or by which step it was dropped and for what."""
+    if row.get("outside"):
+        return tag("span", "made into others", class_="state")
     if row.get("step"):
         return tag("span", f"{row['step']}: {row['reason']}", class_="state dropped")
     return tag("span", row.get("split") or "kept", class_="state kept")
@@ -245,6 +247,8 @@ def compared(old: str, new: str) -> tuple[Html, Html]:
 # -------------------------------------------------------------------------------------------------------------- why
 def why(row: Mapping[str, Any], limits: Sequence[Limit], base: str) -> Html:
     """Why it was kept or dropped, in a sentence."""
+    if row.get("outside"):
+        return tag("p", "Not a row of this version: rows of it were made of this one.", class_="why kept")
     step = row.get("step")
     if not step:
         split = f" in {row['split']}" if row.get("split") else ""

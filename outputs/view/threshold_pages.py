@@ -124,7 +124,7 @@ def thresholds_page(
             else None,
             class_="filters",
         ),
-        tag("p", doc, class_="note") if doc else None,
+        tag("p", doc.replace("``", ""), class_="note") if doc else None,
         tag(
             "div",
             tag("label", "Value ", tag("input", type="number", name="value", value=value, step="any", id="value")),

@@ -220,6 +220,15 @@ def test_calls_are_folded_and_pairs_are_side_by_side(client, store):
     assert "Chosen is better" in text
 
 
+def test_a_row_that_others_were_made_of_is_shown_though_the_version_does_not_have_it(client):
+    [row] = ids(client.ask("/clean/rows")[2])
+    [parent] = set(re.findall(r"/row/([0-9a-f]{32})", client.ask(f"/clean/row/{row}")[2])) - {row}
+    status, _, text = client.ask(f"/clean/row/{parent}")
+    assert status == 200 and "Not a row of this version" in text
+    assert "jo@tide-museum.org" in text and "jo@tide-museum.org" not in client.ask("/clean/rows")[2]
+    assert client.ask(f"/clean/row/{'0' * 32}")[0] == 404
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_marks_change_no_text(old, new):
     from outputs.report.markup import text

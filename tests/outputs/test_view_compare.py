@@ -79,6 +79,7 @@ def test_a_score_by_language_and_source(client, folder):
     line = re.search(r'<th scope="row">Thai</th>(.*?)</tr>', text)[1]
     assert f">{median(chars):.0f}</a>" in line and f"<small> {len(rows)}</small>" in line
     assert "rows?language=th&amp;source=others" in line
+    assert "Kept rows without" not in text
     status, _, said = client.ask(client.base + "/scores?score=nothing")
     assert status == 400 and "has the score" in said
     assert "have no scores" in client.ask("/pairs/scores")[2]

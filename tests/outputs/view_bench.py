@@ -40,6 +40,7 @@ datasets:
           max_controls: 50
       - duplicates
   calls: {from: [chats], steps: [shape]}
+  clean: {from: [chats], steps: [redact]}
   pairs: {from: [choices]}
 """
 
@@ -63,7 +64,7 @@ def make_store(folder: Path) -> Store:
     chats = [
         {
             "messages": [
-                {"role": "user", "content": "When is high tide?"},
+                {"role": "user", "content": "When is high tide? Tell jo@tide-museum.org."},
                 {"role": "assistant", "content": "", "tool_calls": [call]},
                 {"role": "tool", "content": "12:40", "tool_call_id": "c1"},
                 {"role": "assistant", "content": f"At twenty to one. {SCRIPT}"},
