@@ -181,7 +181,8 @@ def scores_page(read: ReadVersion, request: Request) -> str:
         return page(title, tag("p", "The kept rows of this version have no scores."), read=read, here="/scores")
     score = request.query.get("score") or known[0]
     sql = (
-        "SELECT language, source, count(v) AS n, count(*) - count(v) AS without, quantile_cont(v, [0.1, 0.5, 0.9]) AS q "
+        "SELECT language, source, count(v) AS n, count(*) - count(v) AS without, "
+        "quantile_cont(v, [0.1, 0.5, 0.9]) AS q "
         f"FROM (SELECT language, lineage.source AS source, score(scores, {literal(score)}) AS v "
         f"FROM {read.table('kept')}) GROUP BY ALL"
     )

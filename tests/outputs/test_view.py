@@ -22,11 +22,14 @@ import curate
 from curate.cli.main import app
 from curate.errors import StepError, StoreError
 from curate.preferences.review.labels_file import Label, read_labels, write_labels
-from curate.rows import Kind
+from curate.rows import Kind, schema
+from curate.rows.kinds import message_columns
+from outputs.report.thresholds import Limit
 from outputs.view import View, ViewError
-from outputs.view.labelling import Labels
+from outputs.view.compare import changed_texts
+from outputs.view.labelling import Labels, form
 from outputs.view.reading import Filter, Reader, has, literal
-from outputs.view.records import compared
+from outputs.view.records import compared, record, summary
 from outputs.view.server import POLICY
 
 
@@ -155,9 +158,9 @@ def test_search_finds_texts_in_every_script_and_case(read):
 
 def test_search_finds_composed_and_decomposed_letters(store, read):
     word = "café"
-    both = [f"SELECT {literal(unicodedata.normalize(form, word))} AS w" for form in ("NFC", "NFD")]
-    for form in ("NFC", "NFD"):
-        said = has("w", unicodedata.normalize(form, word.upper()))
+    both = [f"SELECT {literal(unicodedata.normalize(one, word))} AS w" for one in ("NFC", "NFD")]
+    for composition in ("NFC", "NFD"):
+        said = has("w", unicodedata.normalize(composition, word.upper()))
         assert read.ask(f"SELECT count(*) AS n FROM ({both[0]} UNION ALL {both[1]}) WHERE {said}")["n"][0] == 2
 
 
@@ -205,6 +208,41 @@ def test_nothing_in_a_row_becomes_markup(client, read):
         assert len([tag for tag, _ in found if tag == "script"]) <= 1
     assert client.get(f"/rows?text={'%22%3E%3Cimg%20src=x%3E'}").count("<img") == 0
     assert "U+202E" in client.get("/rows?text=gnp") and "\u202e" not in client.get("/rows?text=gnp")
+
+
+def poisoned(kind: Kind) -> dict:
+    """A row with markup and a control character in every text that it can hold."""
+    bad = f"{CANARY}\u202e"
+    call = {"id": bad, "type": "function", "function": {"name": bad, "arguments": bad}}
+    message = {"role": "assistant", "content": bad, "tool_calls": [call], "name": bad, "reasoning": bad, "weight": 0}
+    row = {name: [message, {**message, "role": bad}] for name in message_columns(kind)}
+    row |= {name: [bad] for name in ("images", "audios", "videos") if row}
+    row |= {name: bad for name in ("text", "source", "target", "source_language") if name in schema(kind).names}
+    row |= dict.fromkeys(("tools", "id", "language", "group_id", "split", "step", "reason"), bad)
+    row["lineage"] = dict.fromkeys(("source", "source_id", "license"), bad)
+    row["lineage"] |= {"parents": [bad], "makers": [{"step": bad, "model": bad}]}
+    row["attributes"] = [{"name": name, "value": bad} for name in (bad, f"{bad}.duplicate_of")]
+    return {**row, "kind": kind, "scores": [{"name": bad, "value": 1.0}]}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_no_field_of_any_kind_of_row_becomes_markup(kind):
+    row = poisoned(kind)
+    limit = Limit(row["step"], row["language"], row["reason"], "below", 2.0)
+    label = Label(row["id"], row["id"], comment=row["id"])
+    kept = {name: value for name, value in row.items() if name not in ("step", "reason")}
+    made = [
+        record(one, [limit], [{**row, "id": "other"}], {row["id"]: row}, "/base", [row["step"]]) for one in (row, kept)
+    ]
+    made += [summary(row, "/base", label), form(row, label, "/base"), changed_texts(row, {**row, "text": "another"})]
+    for html in made:
+        found = Tags(html).found
+        assert found and not {tag for tag, _ in found} & {"script", "img", "style", "iframe", "svg"}
+        assert not [name for _, attributes in found for name in attributes if name.startswith("on")]
+        assert "\u202e" not in html
+        for _, attributes in found:
+            for name in ("href", "action"):
+                assert attributes.get(name, "/base").startswith("/base/"[: len(attributes.get(name, "/base"))])
 
 
 def test_calls_are_folded_and_pairs_are_side_by_side(client, store):
