@@ -111,8 +111,18 @@ def histogram(score: Score, language: str, limits: Sequence[Limit], about: str, 
         return _svg(figure, about, prefix)
 
 
-def bars(names: Sequence[str], parts: Sequence[tuple[str, Sequence[int]]], about: str, prefix: str) -> Html:
-    """Horizontal bars, a series on the other: rows left after each step, by language."""
+def bars(
+    names: Sequence[str],
+    parts: Sequence[tuple[str, Sequence[int]]],
+    links: Sequence[Sequence[str]],
+    about: str,
+    prefix: str,
+) -> Html:
+    """Horizontal bars, a series on the other: rows left after each step, by language.
+
+    Args:
+        links: for each series, where each of its bars leads.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -124,7 +134,9 @@ def bars(names: Sequence[str], parts: Sequence[tuple[str, Sequence[int]]], about
         start = np.zeros(len(names))
         for at, (label, values) in enumerate(parts):
             color = _SERIES[at] if at < len(_SERIES) - 1 else _OTHER
-            axes.barh(places, values, left=start, height=0.7, color=color, label=plain(label, 30), linewidth=0)
+            drawn = axes.barh(places, values, left=start, height=0.7, color=color, label=plain(label, 30), linewidth=0)
+            for bar, link in zip(drawn, links[at], strict=True):
+                bar.set_url(link)
             start = start + np.asarray(values)
         for place, total in zip(places, start, strict=True):
             axes.annotate(
@@ -164,10 +176,12 @@ def _cleaned(drawn: str, about: str, prefix: str) -> Html:
     assert box is not None
     inner = body[body.index(">") + 1 : body.rindex("</svg>")]
     inner = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style[^>]*>.*?</style>", "", inner, flags=re.S)
-    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', inner))
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"?]+)[)"]', inner))
     inner = re.sub(r' id="([^"]*)"', lambda match: f' id="{prefix}-{match[1]}"' if match[1] in used else "", inner)
     inner = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", inner)
-    inner = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', inner)
+    inner = re.sub(r'xlink:href="#([^"?]+)"', rf'href="#{prefix}-\1"', inner)
+    # The keyboard has the same links in the tables.
+    inner = re.sub(r'xlink:href="(#[^"]+\?)', r'tabindex="-1" href="\1', inner)
     # Letters come in the page's own fonts.
     inner = re.sub(r" font-family: '[^']*'(?:, [^;\"]*)?;?| transform=\"rotate\(-?0 [^)]*\)\"", "", inner)
     inner = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inner)

@@ -31,7 +31,12 @@ def figure(chart: Html | None, caption: object, tables: object, summary: str = "
 
 def to_rows(label: object, title: str, **filters: str) -> Html:
     """A link that sets the filters of the row browser at the end of the page."""
-    return tag("a", label, href=f"#rows?{urlencode(filters)}", title=title)
+    return tag("a", label, href=rows_address(**filters), title=title)
+
+
+def rows_address(**filters: str) -> str:
+    """The address of the row browser with these filters."""
+    return f"#rows?{urlencode(filters)}"
 
 
 def count(number: int | float | None) -> str:
@@ -248,8 +253,11 @@ def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str,
     parts = [(names[language], [by.get(language, 0) for _, by in levels]) for language in some]
     if others:
         parts.append((f"{len(others)} more", [sum(by.get(language, 0) for language in others) for _, by in levels]))
+    steps = [{"state": "dropped", "step": label} if at else {} for at, (label, _) in enumerate(levels)]
+    links = [[rows_address(**step, language=language) for step in steps] for language in some]
+    links += [[rows_address(**step) for step in steps]] if others else []
     about = "Rows left after each step: " + ", ".join(f"{label} {sum(by.values()):,}" for label, by in levels)
-    return charts.bars([label for label, _ in levels], parts, about, "levels")
+    return charts.bars([label for label, _ in levels], parts, links, about, "levels")
 
 
 def _levels_table(

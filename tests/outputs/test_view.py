@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from view_bench import CANARY, make_store, serving
 
 import curate
 from curate.cli.main import app
+from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
 from curate.preferences.review.labels_file import Label, read_labels, write_labels
 from curate.rows import Kind, schema
@@ -118,6 +120,27 @@ def test_what_is_not_there_is_told(client):
     assert "did you mean" in client.ask(f"{client.base}/rows?state=droped")[2]
     assert "is no number" in client.ask(f"{client.base}/rows?score=shape.chars&min=x")[2]
     assert client.ask("/../../etc/passwd")[0] in (400, 404)
+
+
+def test_bars_and_numbers_of_the_funnel_lead_to_the_rows(client):
+    text = client.get("")
+    chart = re.search(r"<svg.*?</svg>", text, re.S)
+    if chart is not None:  # without Matplotlib there is the table only
+        assert f'href="{client.base}/rows?state=dropped&amp;step=shape&amp;language=zh"' in chart[0]
+        assert not re.search(r"<a(?! tabindex=\"-1\" href=)", chart[0])
+    link = re.search(r'href="([^"]+)"[^>]*>−1</a>', text)[1].replace("&amp;", "&")
+    assert len(ids(client.ask(link)[2])) == 1
+    assert "#rows" not in text
+
+
+def test_a_damaged_version_is_said_and_takes_no_other_with_it(store, tmp_path):
+    copy = shutil.copytree(store.root, tmp_path / "store")
+    next((copy / "datasets" / "pairs").glob("*/data/*.parquet")).write_bytes(b"PAR1")
+    with serving(View(Store(copy), labels=tmp_path / "l.jsonl")) as one:
+        status, _, text = one.ask("/pairs/rows")
+        assert status == 400 and "is damaged" in text and "curate repair" in text
+        assert len(ids(one.ask("/sea/rows")[2])) == 18
+        assert ">pairs</a>" in one.ask("/")[2]
 
 
 # ------------------------------------------------------------------------------------------------------------- rows
