@@ -181,7 +181,7 @@ def _cleaned(drawn: str, about: str, prefix: str) -> Html:
     inner = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", inner)
     inner = re.sub(r'xlink:href="#([^"?]+)"', rf'href="#{prefix}-\1"', inner)
     # The keyboard has the same links in the tables.
-    inner = re.sub(r'xlink:href="(#[^"]+\?)', r'tabindex="-1" href="\1', inner)
+    inner = re.sub(r'xlink:href="(#[^"]+)" target="[^"]*"', r'tabindex="-1" href="\1"', inner)
     # Letters come in the page's own fonts.
     inner = re.sub(r" font-family: '[^']*'(?:, [^;\"]*)?;?| transform=\"rotate\(-?0 [^)]*\)\"", "", inner)
     inner = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inner)
