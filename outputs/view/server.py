@@ -170,8 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
             **response.headers,
         }.items():
             self.send_header(name, value)
-        self.end_headers()
         try:
+            self.end_headers()
             self.wfile.write(body)
         except ConnectionError:
             self.close_connection = True
