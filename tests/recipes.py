@@ -70,7 +70,7 @@ class BuiltRecipe:
                 connection.execute("CREATE SCHEMA IF NOT EXISTS curate")
             connection.register("frame", frame.to_arrow())
             connection.execute(f"CREATE TABLE {table if dot else 'main.' + table} AS SELECT * FROM frame")
-        for name in [table for table in self.tables if not table.endswith(("rejected", "quarantined"))]:
+        for name in [table for table in self.tables if not table.endswith(".quarantined")]:
             table = name if "." in name else f"main.{name}"
             connection.execute(f"CREATE TABLE kept AS SELECT *, row_number() OVER () AS place FROM {table}")
             for wrong in _wrong(name, self.tables):

@@ -153,7 +153,7 @@ def recipes(word: str = "") -> list[Recipe]:
     if not folders:
         raise RecipeError(f"there are no recipes in {_HOME}: install curate again")
     every = [Recipe(folder.name, folder) for folder in folders]
-    return [one for one in every if word.lower() in _words(one)]
+    return [one for one in every if not word or word.lower() in _words(one)]
 
 
 def _words(recipe: Recipe) -> str:
