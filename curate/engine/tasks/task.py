@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -317,7 +316,8 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
             ids = pl.Series(table["id"].combine_chunks())
             again = ids.is_in(pl.Series(sorted(unanswered.failed), dtype=pl.String).implode()).to_numpy()
             failed = (failed & scored) | (again & alive)
-            _keep_scores(folder_of_scores, known, scores, scored | alive, failed, work.context.warnings)
+            marked = scores.with_columns(pl.Series("scored", scored | alive), pl.Series("failed", failed))
+            _keep_scores(folder_of_scores, known, marked, work.context.warnings, work.context.scratch)
     else:
         work.advance(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
@@ -345,16 +345,14 @@ def _known_warnings(path: Path | None) -> list[str]:
     return [line for line in told.decode().split("\x1e") if line]
 
 
-def _keep_scores(
-    folder: Path, before: Path | None, scores: pl.DataFrame, scored: Marks, failed: Marks, warnings: list[str]
-) -> None:
+def _keep_scores(folder: Path, before: Path | None, scores: pl.DataFrame, warnings: list[str], scratch: Path) -> None:
     """Puts fuller scores of a shard in the place of those kept before, whole or not at all; its name is the digest
-    of its bytes."""
+    of its bytes. Another worker may do the same for an equal shard at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".tmp-{time.time_ns()}.parquet"
-    table = scores.with_columns(pl.Series("scored", scored), pl.Series("failed", failed)).to_arrow()
+    temporary = scratch / "scores.parquet"
     write_parquet(
-        table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(before), *warnings])}), temporary
+        scores.to_arrow().replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(before), *warnings])}),
+        temporary,
     )
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
@@ -364,7 +362,7 @@ def _keep_scores(
         if old.is_dir():
             shutil.rmtree(old)
         elif old != final:
-            old.unlink()
+            old.unlink(missing_ok=True)
     sync_folder(folder)
 
 
