@@ -17,7 +17,7 @@ from curate.guard import check_packages
 if TYPE_CHECKING:
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
     from curate.api.looking import diff_rows, head, preview, why
-    from curate.api.new import new_catalog
+    from curate.api.new import new_catalog, new_demo
     from curate.api.outputs import card, export, publish, report
     from curate.api.recording import record
     from curate.api.review import review_export, review_import
@@ -64,7 +64,7 @@ _MODULES = {
         "schema",
     ),
     "curate.api.looking": ("diff_rows", "head", "preview", "why"),
-    "curate.api.new": ("new_catalog",),
+    "curate.api.new": ("new_catalog", "new_demo"),
     "curate.api.outputs": ("card", "export", "publish", "report"),
     "curate.api.recording": ("record",),
     "curate.api.review": ("review_export", "review_import"),
@@ -154,6 +154,7 @@ __all__ = [
     "head",
     "load_catalog",
     "new_catalog",
+    "new_demo",
     "open_store",
     "plan",
     "preview",

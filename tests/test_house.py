@@ -223,6 +223,7 @@ def test_the_wheel_holds_all_four_packages_and_their_data(tmp_path):
         on_disk = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")}
         assert on_disk <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "data/", "recipes/"))]
+    assert {"curate/shipped/catalog.yaml", "curate/shipped/catalog-llm.yaml"} <= set(names)
     for folder in ("recipes", "data"):
         on_disk = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
         assert on_disk == {

@@ -304,3 +304,30 @@ def test_pairs_verdicts_archives_and_urls(tmp_path, monkeypatch):
         source = yaml.safe_load(made.text)["sources"]["chat"]
         assert source["path"].startswith("http://127.0.0.1:") and source["language"] == "zh"
         assert build(made)[0].rows == 4
+
+
+def test_the_quick_start_is_written_with_its_data_and_replaces_nothing(tmp_path):
+    run = CliRunner()
+    done = run.invoke(app, ["new", "--demo", "--to", str(tmp_path / "demo")])
+    assert done.exit_code == 0 and f"next: cd {tmp_path / 'demo'} && curate build" in done.stdout
+    root = Path(__file__).resolve().parents[1]
+    for name in ("catalog.yaml", "catalog-llm.yaml", "data/everyday/th.tsv", "data/answers.jsonl"):
+        assert (tmp_path / "demo" / name).read_bytes() == (root / name).read_bytes()
+    assert curate.check(tmp_path / "demo" / "catalog-llm.yaml") == curate.check(root / "catalog-llm.yaml")
+    with pytest.raises(BuildError, match="data is there already"):
+        curate.new_demo(tmp_path / "demo")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "catalog.yaml").write_text("mine")
+    with pytest.raises(BuildError, match=r"catalog\.yaml is there already"):
+        curate.new_demo(tmp_path / "own")
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["catalog.yaml"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["new"], ["new", "--demo", "mine.jsonl"], ["new", "--demo", "--set", "kind=sft"]]
+)
+def test_files_or_the_quick_start_one_of_them(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code != 0 and "--demo" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -138,7 +138,7 @@ def test_verify_says_what_does_not_hold(tmp_path, monkeypatch):
     home = tmp_path / "home"
     shutil.copytree(ROOT / "data", home / "data")
     shutil.copytree(ROOT / "recipes" / "code-switch-input", home / "recipes" / "code-switch-input")
-    monkeypatch.setattr(api, "_HOME", home)
+    monkeypatch.setattr(api, "HOME", home)
     with (home / "recipes" / "code-switch-input" / "expect.sql").open("a") as file:
         file.write("\n-- There are no rows.\nSELECT language FROM original;\n")
     done = CliRunner().invoke(app, ["recipes", "--verify", "code-switch-input"])

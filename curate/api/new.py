@@ -1,11 +1,13 @@
-"""From data files to a first catalog."""
+"""From data files, or the demo data, to a first catalog."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import BuildError
 from curate.steps import Registry
 
 if TYPE_CHECKING:
@@ -34,3 +36,31 @@ def new_catalog(
     from curate.new import new_catalog as write
 
     return write([str(one) for one in files], Path(to), parameters, registry)
+
+
+def new_demo(to: str | Path = ".") -> Path:
+    """Writes the quick start: ``catalog.yaml``, ``catalog-llm.yaml`` and the ``data/`` that they read.
+
+    Args:
+        to: their folder, made if it is not there.
+
+    Returns:
+        The file ``catalog.yaml``.
+
+    Raises:
+        BuildError: one of them is there already, or cannot be written.
+    """
+    from curate.api.recipes import HOME
+
+    folder = Path(to)
+    names = ("data", "catalog-llm.yaml", "catalog.yaml")
+    for name in names:
+        if (folder / name).exists():
+            raise BuildError(f"{folder / name} is there already; name another folder (--to)")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            shutil.copytree(HOME / name, folder / name) if name == "data" else shutil.copy(HOME / name, folder)
+    except OSError as error:
+        raise BuildError(f"cannot write the quick start to {folder}: {error}") from None
+    return folder / "catalog.yaml"

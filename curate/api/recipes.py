@@ -22,9 +22,9 @@ from curate.errors import RecipeError
 from curate.rows import Kind
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_HOME = _PACKAGE / "shipped" if (_PACKAGE / "shipped").is_dir() else _PACKAGE.parent
-"""The folder with ``recipes/`` and the ``data/`` that they read: in a wheel inside the package, in a checkout its
-root."""
+HOME = _PACKAGE / "shipped" if (_PACKAGE / "shipped").is_dir() else _PACKAGE.parent
+"""The folder with ``recipes/``, the quick start's catalogs and the ``data/`` that they read: in a wheel inside the
+package, in a checkout its root."""
 _DATA = "../../data/"
 _HEAD = re.compile(r"---\n(.*?)^---\n+(.*)", re.M | re.S)
 _SLOT = re.compile(r"^  ([\w-]+): +(.*?)( +#.*)?$")
@@ -149,9 +149,9 @@ def recipes(word: str = "") -> list[Recipe]:
     Raises:
         RecipeError: there are none in this installation.
     """
-    folders = sorted(path.parent for path in (_HOME / "recipes").glob("*/catalog.yaml"))
+    folders = sorted(path.parent for path in (HOME / "recipes").glob("*/catalog.yaml"))
     if not folders:
-        raise RecipeError(f"there are no recipes in {_HOME}: install curate again")
+        raise RecipeError(f"there are no recipes in {HOME}: install curate again")
     every = [Recipe(folder.name, folder) for folder in folders]
     return [one for one in every if not word or word.lower() in _words(one)]
 
@@ -210,7 +210,7 @@ def verify(name: str, folder: Path | None = None) -> Verified:
 
 def copied(found: Recipe, folder: Path) -> Path:
     """A copy of a recipe and of the demo data in a folder, to be built there; the copy's own folder."""
-    shutil.copytree(_HOME / "data", folder / "data", dirs_exist_ok=True)
+    shutil.copytree(HOME / "data", folder / "data", dirs_exist_ok=True)
     return Path(shutil.copytree(found.folder, folder / "recipes" / found.id, ignore=shutil.ignore_patterns(".curate")))
 
 
@@ -275,7 +275,7 @@ def new_from_recipe(
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
         draft = Path(made)
         for top in sorted(set(re.findall(re.escape(_DATA) + r"([\w-]+)", text))):
-            shutil.copytree(_HOME / "data" / top, draft / "data" / top)
+            shutil.copytree(HOME / "data" / top, draft / "data" / top)
         for file in found.folder.iterdir():
             if file.name == "README.md" or file.name in text:
                 shutil.copy(file, draft)

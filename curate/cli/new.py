@@ -15,7 +15,9 @@ app = typer.Typer()
 
 @app.command()
 def new(
-    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Files, folders, patterns, URLs or archives.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE…", help="Files, folders, patterns, URLs or archives.")
+    ] = None,
     to: Annotated[Path, typer.Option(help="The folder of the new catalog.yaml.")] = Path(),
     set_: Annotated[
         list[str] | None,
@@ -24,18 +26,30 @@ def new(
         ),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", "-n", help="How many rows the preview shows.", min=0)] = 3,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Write the quick start's catalogs and data, without a preview.")
+    ] = False,
 ) -> None:
     """Write a first catalog for data files: form, kind, languages and licence are found out; then check and preview
     it."""
     from curate.catalog.document import read_value
 
+    if bool(files) == demo:
+        fail("name data files; or, without any, --demo for the quick start's catalogs and data")
+    if demo:
+        if set_:
+            fail("--set is for data files; with --demo edit the catalog")
+        written = or_fail(lambda: curate.new_demo(to))
+        print(f"{written}: 12 languages, recorded answers of a language model in catalog-llm.yaml beside it")
+        print(f"next: cd {to} && curate build" if to != Path() else "next: curate build")
+        return
     parameters: dict[str, Any] = {}
     for setting in set_ or []:
         name, equals, value = setting.partition("=")
         if not equals:
             fail(f"--set wants NAME=VALUE, not '{setting}'")
         parameters[name] = or_fail(lambda value=value, name=name: read_value(value, f"--set {name}"))
-    made = or_fail(lambda: curate.new_catalog(*files, to=to, parameters=parameters))
+    made = or_fail(lambda: curate.new_catalog(*files or (), to=to, parameters=parameters))
     print(made)
     for note in or_fail(lambda: curate.check(made.file)):
         say(f"note: {note}")
