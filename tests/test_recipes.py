@@ -36,6 +36,28 @@ def test_a_recipe_builds_what_it_says(tmp_path, name):
         assert any(line.items() <= row.items() for row in every), f"README shows a row that is not built: {line}"
 
 
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[] if one in FEW else [pytest.mark.recipes]) for one in IDS]
+)
+def test_a_recipe_can_be_written_as_a_catalog_of_ones_own(tmp_path, name):
+    catalog = new_from_recipe(name, tmp_path / "made")
+    assert "../.." not in catalog.read_text(encoding="utf-8")
+    assert not curate.plan(catalog).idle
+
+
+def test_recorded_answers_give_way_to_a_server(tmp_path):
+    with pytest.raises(RecipeError, match="the recorded answers are to the demo data only; give a server and a model"):
+        new_from_recipe("self-translate", tmp_path / "made", language="hi")
+    with pytest.raises(RecipeError, match="give both, a server"):
+        new_from_recipe("self-translate", tmp_path / "made", writer="http://127.0.0.1:1")
+    with pytest.raises(RecipeError, match="there is no 'writr'; did you mean 'writer'"):
+        new_from_recipe("self-translate", tmp_path / "made", writer="http://127.0.0.1:1", models=["writr=m"])
+    catalog = new_from_recipe("self-translate", tmp_path / "made", writer="http://127.0.0.1:1", models=["owner/model"])
+    model = curate.load_catalog(catalog).models["writer"]
+    assert (model.use, model.url, model.model) == ("openai", "http://127.0.0.1:1", "owner/model")
+    assert not (tmp_path / "made" / "answers.jsonl").exists()
+
+
 @pytest.mark.parametrize("name", IDS)
 def test_a_recipe_is_described_and_has_slots_that_can_be_set(name):
     found = recipe(name)

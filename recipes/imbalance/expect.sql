@@ -8,7 +8,7 @@ WHERE n IS DISTINCT FROM want;
 
 -- Temperature flattens: rarer languages have a larger share than before, the most frequent one a smaller one, and their order stays.
 SELECT en, sw, hi FROM (SELECT count(*) FILTER (language = 'en') AS en, count(*) FILTER (language = 'sw') AS sw, count(*) FILTER (language = 'hi') AS hi FROM temperature)
-WHERE en + sw + hi != 12 OR en / 12 >= 24 / 33 OR hi / 12 <= 3 / 33 OR en < sw OR sw < hi;
+WHERE en + sw + hi != 20 OR en / 20 >= 24 / 33 OR sw / 20 <= 6 / 33 OR en < sw OR sw < hi;
 
 -- Mixtures are of rows as they were.
 SELECT id FROM shares_half EXCEPT SELECT id FROM "all";
