@@ -229,6 +229,11 @@ def test_the_wheel_holds_all_four_packages_and_their_data(tmp_path):
         assert on_disk == {
             name.removeprefix("curate/shipped/") for name in names if name.startswith(f"curate/shipped/{folder}/")
         }
+    unpacked = tmp_path / "unpacked"
+    zipfile.ZipFile(wheel).extractall(unpacked)
+    found = run("-m", "curate.cli", "recipes", "--verify", "pinch", cwd=tmp_path, PYTHONPATH=str(unpacked))
+    assert found.returncode == 0, found.stderr
+    assert "4 of 4 statements hold" in found.stdout
 
 
 def test_no_file_is_much_over_four_hundred_lines_and_no_folder_has_one_file():

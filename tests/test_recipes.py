@@ -36,9 +36,7 @@ def test_a_recipe_builds_what_it_says(tmp_path, name):
         assert any(line.items() <= row.items() for row in every), f"README shows a row that is not built: {line}"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=[] if one in FEW else [pytest.mark.recipes]) for one in IDS]
-)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[] if one in FEW else [pytest.mark.recipes]) for one in IDS])
 def test_a_recipe_can_be_written_as_a_catalog_of_ones_own(tmp_path, name):
     catalog = new_from_recipe(name, tmp_path / "made")
     assert "../.." not in catalog.read_text(encoding="utf-8")
