@@ -15,6 +15,7 @@ from curate._version import __version__
 from curate.guard import check_packages
 
 if TYPE_CHECKING:
+    from curate.api.built import Dataset, dataset
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
     from curate.api.looking import diff_rows, head, preview, why
     from curate.api.new import new_catalog, new_demo
@@ -63,6 +64,7 @@ _MODULES = {
         "plan",
         "schema",
     ),
+    "curate.api.built": ("Dataset", "dataset"),
     "curate.api.looking": ("diff_rows", "head", "preview", "why"),
     "curate.api.new": ("new_catalog", "new_demo"),
     "curate.api.outputs": ("card", "export", "publish", "report"),
@@ -111,7 +113,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return __all__
 
 
 __all__ = [
@@ -123,6 +125,7 @@ __all__ = [
     "CatalogError",
     "ContextWindowError",
     "CurateError",
+    "Dataset",
     "DiskFullError",
     "ExecutorError",
     "ExportError",
@@ -145,6 +148,7 @@ __all__ = [
     "calibrate",
     "card",
     "check",
+    "dataset",
     "diff",
     "diff_rows",
     "estimate",

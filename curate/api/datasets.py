@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from curate.api.store import open_store
 from curate.catalog import Catalog, CatalogError, catalog_schema
 from curate.catalog import load_catalog as _load
 from curate.catalog.suggestions import nearest
+from curate.engine.progress import progress_or_default
 from curate.engine.store.store import Store
 from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
@@ -28,19 +29,23 @@ if TYPE_CHECKING:
 
 
 def load_catalog(
-    file: str | Path = "catalog.yaml", *, variables: Mapping[str, Any] | None = None, registry: Registry | None = None
+    file: str | Path | Mapping[str, Any] = "catalog.yaml",
+    *,
+    variables: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
 ) -> Catalog:
     """Loads and validates a catalog.
 
     Args:
-        file: the YAML file.
+        file: the YAML file, or a dictionary of what it would say; paths in that are relative to the current folder.
         variables: values to set, e.g. ``{"languages.targets": ["sw"]}``.
         registry: other sources, steps and models than the installed ones.
 
     Raises:
         CatalogError: something is wrong with it; the message lists everything, with file and line.
     """
-    return _load(Path(file), registry or Registry.installed(), overrides=variables)
+    given = file if isinstance(file, Mapping) else Path(file)
+    return _load(given, registry or Registry.installed(), overrides=variables)
 
 
 def check(
@@ -92,7 +97,7 @@ def estimate(
     catalog: Catalog | str | Path = "catalog.yaml",
     *datasets: str,
     sample: int = 200,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     registry: Registry | None = None,
 ) -> list[Estimate]:
     """What building will come to: rows, calls, tokens, money, work and disk with 95 % intervals, from a sample that
@@ -107,13 +112,15 @@ def estimate(
     from curate.engine.sampling import estimate_datasets
 
     registry = registry or Registry.installed()
-    return estimate_datasets(as_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)
+    return estimate_datasets(
+        as_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress_or_default(progress)
+    )
 
 
 def build(
     catalog: Catalog | str | Path = "catalog.yaml",
     *datasets: str,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     wait: float = 0.0,
     registry: Registry | None = None,
     chunk_limits: ChunkLimits | None = None,
@@ -126,7 +133,7 @@ def build(
     Args:
         catalog: a catalog or its file.
         datasets: names; all of the catalog's if none is given.
-        progress: who is told; nobody by default (``curate.engine.progress.default_progress()`` draws bars).
+        progress: who is told; by default bars on a terminal, lines in a notebook, nobody elsewhere. False: nobody.
         wait: seconds to wait for another build in the same store.
         chunk_limits: where shards end.
         retry_failed: also ask models again for what they refused or answered unusably.
@@ -145,7 +152,7 @@ def build(
         as_catalog(catalog, registry),
         registry,
         datasets,
-        progress=progress,
+        progress=progress_or_default(progress),
         wait=wait,
         chunk_limits=chunk_limits,
         retry_failed=retry_failed,
@@ -164,7 +171,7 @@ def forget(
     rebuild: bool = True,
     purge: bool = False,
     catalog: Catalog | str | Path = "catalog.yaml",
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     wait: float = 0.0,
     registry: Registry | None = None,
 ) -> Erasure:
@@ -208,7 +215,7 @@ def forget(
         reason=reason,
         rebuild=rebuild,
         purge=purge,
-        progress=progress,
+        progress=progress_or_default(progress),
         wait=wait,
     )
 
@@ -217,7 +224,7 @@ def rebuild(
     name: str,
     *,
     catalog: Catalog | str | Path = "catalog.yaml",
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     chunk_limits: ChunkLimits | None = None,
     registry: Registry | None = None,
 ) -> tuple[str, str, list[str]]:
@@ -239,7 +246,9 @@ def rebuild(
     there = store.resolve(name)
     with store.scratch() as folder:
         elsewhere = aside(loaded, folder)
-        built = build_datasets(elsewhere, registry, [name], progress=progress, chunk_limits=chunk_limits)[-1]
+        built = build_datasets(
+            elsewhere, registry, [name], progress=progress_or_default(progress), chunk_limits=chunk_limits
+        )[-1]
         said = recipe_difference(store.manifest(name, there), Store(folder).manifest(name, built.version))
     return there, built.version, said if built.version != there else []
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from curate.api.datasets import as_catalog
 from curate.api.store import open_store
 from curate.catalog import Catalog
+from curate.engine.progress import progress_or_default
 from curate.errors import BuildError
 from curate.steps import Registry
 
@@ -24,7 +25,7 @@ def preview(
     *,
     rows: int = 5,
     calls: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     registry: Registry | None = None,
 ) -> Preview:
     """Takes a few rows of a dataset's sources through its steps; the result prints as records, in notebooks as HTML.
@@ -57,7 +58,7 @@ def preview(
     _check_rows(rows)
     if calls < 0:
         raise BuildError(f"calls: {calls} is less than 0")
-    return preview_dataset(loaded, registry, dataset, rows=rows, calls=calls, progress=progress)
+    return preview_dataset(loaded, registry, dataset, rows=rows, calls=calls, progress=progress_or_default(progress))
 
 
 def head(

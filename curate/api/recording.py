@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from curate.api.datasets import as_catalog
 from curate.catalog import Catalog
 from curate.engine.build import build_datasets
 from curate.engine.planning.estimate import aside
-from curate.engine.progress import Progress
+from curate.engine.progress import Progress, progress_or_default
 from curate.engine.store.store import Store
 from curate.engine.tasks.recorder import recorded
 from curate.errors import BuildError
@@ -39,7 +40,7 @@ def record(
     file: str | Path,
     *datasets: str,
     catalog: Catalog | str | Path = "catalog.yaml",
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     registry: Registry | None = None,
 ) -> Recorded:
     """Writes the requests that building datasets makes, with their kept answers, to a file for ``use: recorded``.
@@ -65,7 +66,7 @@ def record(
         there = aside(loaded, folder)
         there = replace(there, run=there.run.model_copy(update={"executor": "local", "ray": None}))
         try:
-            build_datasets(there, registry, datasets, progress=progress, recording=lines)
+            build_datasets(there, registry, datasets, progress=progress_or_default(progress), recording=lines)
         except BuildError as error:
             stopped = error
         asked = recorded(Path(lines))

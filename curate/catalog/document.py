@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -26,14 +26,14 @@ _DEEPEST = 50
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """A place in a catalog file; line and column count from 1."""
+    """A place in a catalog file; line and column count from 1. In a dictionary ``file`` is the place and the line 0."""
 
     file: str
     line: int
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, order=True)
@@ -126,6 +126,61 @@ def nodes(text: str) -> yaml.Node | None:
         yaml.YAMLError: it is not YAML.
     """
     return _Loader(text).get_single_node()
+
+
+def from_values(values: Mapping[str, Any], file: FilePath) -> Document:
+    """A document of what one would write into a catalog file, as a dictionary.
+
+    Args:
+        file: where it would be, for relative paths.
+
+    Raises:
+        CatalogError: there is something in it that YAML cannot say.
+    """
+    document = Document(file, "catalog", None)
+
+    def copied(value: Any, path: Path) -> Any:
+        shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
+        mark = document.marks[path] = Mark(shown or "catalog", 0)
+        if isinstance(value, Mapping):
+            for key in value:
+                if not isinstance(key, str):
+                    document.problems.append(Problem(mark, f"the key {key!r} is no text"))
+            return {str(key): copied(inner, (*path, str(key))) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [copied(inner, (*path, index)) for index, inner in enumerate(value)]
+        if isinstance(value, FilePath):
+            return str(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        said = None if number and not isinstance(value, int) and not math.isfinite(value) else value
+        if isinstance(said, str | int | float | bool | None) and said is value:
+            return value
+        document.problems.append(
+            Problem(
+                mark,
+                f"a catalog holds only texts, finite numbers, true, false, null, lists and mappings, not {value!r:.60}",
+            )
+        )
+        return None
+
+    document.values = copied(values, ())
+    if document.problems:
+        raise CatalogError(document.problems)
+    return document
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around what the reader here would take for something else than a text."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """What :func:`read_document` reads as the same values."""
+    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=None, width=110)
 
 
 def read_value(text: str, shown: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.catalog.document import CatalogError, Document, Mark, Problem, read_document
+from curate.catalog.document import CatalogError, Document, Mark, Problem, from_values, read_document
 from curate.catalog.document import Path as Place
 from curate.catalog.loops import makes
 from curate.catalog.model import Names, at_home
@@ -35,8 +35,10 @@ def defines_dataset(file: Path, name: str) -> bool:
 class Files:
     """The documents of a catalog; what is wrong with them is added to ``problems``."""
 
-    def __init__(self, file: Path, problems: list[Problem]) -> None:
+    def __init__(self, file: Path, problems: list[Problem], values: Mapping[str, Any] | None = None) -> None:
         self.file = file
+        self._values = values
+        """What the first file would say, if there is none."""
         self.problems = problems
         self.documents: list[Document] = []
         self._read(file, (), None)
@@ -49,7 +51,8 @@ class Files:
         if any(document.file == file for document in self.documents):
             return
         try:
-            document = read_document(file, shown)
+            here = self._values if file == self.file else None
+            document = read_document(file, shown) if here is None else from_values(here, file)
         except CatalogError as error:
             self.problems += (
                 [Problem(asked, f"include: {problem}") for problem in error.problems] if asked else error.problems

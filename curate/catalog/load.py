@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema",
 
 
 def load_catalog(
-    file: Path,
+    file: Path | Mapping[str, Any],
     names: Names,
     *,
     overrides: Mapping[str, Any] | None = None,
@@ -53,7 +54,7 @@ def load_catalog(
     """Loads and validates a catalog and all it includes.
 
     Args:
-        file: the YAML file.
+        file: the YAML file, or what it would say if it were in the current folder.
         names: the installed sources, steps and models.
         overrides: variables to set (``{"languages.targets": ["sw"]}``), over what the catalog says.
         environment: in place of the process's.
@@ -89,14 +90,18 @@ class _NoNames:
 
 class _Loading:
     def __init__(
-        self, file: Path, names: Names, overrides: dict[str, Any], environment: Mapping[str, str] | None
+        self,
+        given: Path | Mapping[str, Any],
+        names: Names,
+        overrides: dict[str, Any],
+        environment: Mapping[str, str] | None,
     ) -> None:
-        self.file = file.resolve()
+        self.file = given.resolve() if isinstance(given, Path) else Path.cwd() / "catalog"
         self.names = names
         self.overrides = overrides
         self.environment = environment
         self.problems: list[Problem] = []
-        self.files = Files(self.file, self.problems)
+        self.files = Files(self.file, self.problems, None if isinstance(given, Path) else given)
         self.where: dict[tuple[str, str], Document] = {}
         self.from_environment: dict[tuple[int, Place], str] = {}
         self.used: dict[str, str] = {}
@@ -104,7 +109,10 @@ class _Loading:
         """The sources with ``language: detect``."""
 
     def load(self) -> Catalog:
-        catalog = Catalog(self.file, variables=self.files.variables(self.overrides))
+        written: dict[str, Any] = next(
+            (deepcopy(one.values) for one in self.files.documents if one.file == self.file), {}
+        )
+        catalog = Catalog(self.file, variables=self.files.variables(self.overrides), written=written)
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         settings: list[tuple[Document, str, Any]] = []
         made: Made = {}

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from curate.catalog.document import Mark
+from curate.catalog.document import Mark, to_yaml
 from curate.catalog.forgotten import Forgotten
 from curate.catalog.params import LanguageTag, Params, PerLanguage, Reference
+from curate.notebook import table
 from curate.plugins import PluginFile
 
 LONGEST_NAME = 100
@@ -265,7 +266,7 @@ class Dataset:
         return tuple(name for name in self.stands_on if "@" in name)
 
 
-@dataclass
+@dataclass(repr=False)
 class Catalog:
     """A whole catalog."""
 
@@ -288,6 +289,28 @@ class Catalog:
     """The code that it brings, and where it is named."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables that it reads and their values; ``${NAME}`` stands for them in all that is written."""
+
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """What its file says, before variables are replaced; files that it includes are named in it."""
+
+    def to_yaml(self) -> str:
+        """What its file says, without comments; of a catalog made of a dictionary, the file that says the same."""
+        return to_yaml(self.written)
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}>"
+
+    def _title(self) -> str:
+        counts = f"{len(self.sources)} sources, {len(self.models)} models, {len(self.datasets)} datasets"
+        return f"Catalog {self.file.name}: {counts}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (one.name, ", ".join(one.inputs), ", ".join(use.label for use in one.steps), ", ".join(one.splits))
+            for one in self.datasets.values()
+        ]
+        plugins = [f"runs code of {file.name}" for _, file in self.plugins]
+        return table(self._title(), ("dataset", "from", "steps", "splits"), rows, plugins)
 
     @property
     def store(self) -> Path:

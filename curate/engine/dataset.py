@@ -15,6 +15,7 @@ from curate.catalog import Dataset
 from curate.catalog.files import defines_dataset
 from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
+from curate.engine.funnel import render as funnel_table
 from curate.engine.planning.estimate import ComputeTime, compute_time_of, last_estimate
 from curate.engine.planning.inputs import Inputs, Reader
 from curate.engine.planning.manifest import dataset_recipe, make_manifest
@@ -27,13 +28,14 @@ from curate.engine.store.store import version_of
 from curate.engine.store.versions import bad_rows, fill_version, version_digest
 from curate.engine.tasks.task import Task
 from curate.errors import BuildError, DamagedError
+from curate.notebook import table
 from curate.rows import Kind, content_digest
 
 _log = logging.getLogger("curate.engine")
 _SHARD = ("rows", "bytes", "digest", "places", "languages")
 
 
-@dataclass
+@dataclass(repr=False)
 class Built:
     """What a build left behind."""
 
@@ -63,6 +65,14 @@ class Built:
     """The warnings about what was damaged and was made again; unlike the others they are not kept with the version."""
     results: tuple[str, ...] = ()
     """The folders of these results below ``work/``; sources are read for all datasets, and not among them."""
+
+    def __repr__(self) -> str:
+        done = f"in {self.seconds:.1f} s" if self.changed else "nothing to do"
+        return f"<Built {self.dataset} {self.version}: {self.rows:,} rows, {done}>"
+
+    def _repr_html_(self) -> str:
+        notes = [f"alarm: {message}" for message in self.alarms] + [*self.warnings, *self.mended]
+        return table(repr(self)[1:-1], *funnel_table(self.funnel), notes)
 
 
 class DatasetBuilder:

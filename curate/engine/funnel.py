@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from curate.notebook import table
+
 Counts = dict[str, dict[str, int]]
 _LEAST_ROWS = 20
 _LEAST_POINTS = 0.10
@@ -108,6 +110,9 @@ class Funnel:
                         f"for '{worst}'"
                     )
         return found
+
+    def _repr_html_(self) -> str:
+        return table("rows by language", *render(self))
 
     def to_json(self) -> dict[str, Any]:
         asked = self.prompts.to_json() if self.prompts is not None and self.prompts.languages() else None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, Protocol
 
+from curate.notebook import in_notebook
 from curate.terminal import unguarded, visible
 
 
@@ -159,6 +160,15 @@ class TerminalProgress:
 
     def say(self, message: str) -> None:
         self._bars.console.print(visible(message), markup=False, highlight=False)
+
+
+def progress_or_default(progress: Progress | Literal[False] | None) -> Progress:
+    """Who is told: by default bars on a terminal, lines in a notebook, nobody elsewhere; ``False`` is nobody."""
+    if progress is None:
+        if in_notebook():
+            return PlainProgress(sys.stdout)
+        return TerminalProgress() if sys.stderr is not None and sys.stderr.isatty() else SilentProgress()
+    return progress or SilentProgress()
 
 
 def default_progress() -> Progress:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.engine.store.fingerprint import explain
+from curate.notebook import table
 
 
 @dataclass
@@ -56,6 +57,16 @@ class Plan:
     def idle(self) -> bool:
         """Whether there is nothing to do."""
         return all(stage.idle for stage in self.stages) and all(self.versions.values())
+
+    def _repr_html_(self) -> str:
+        busy = {str(one): one for one in self.stages if not one.idle}.values()
+        rows = [
+            (one.stage, one.action, f"{one.run:,}" if one.run else "waits", f"{one.reuse:,}", "; ".join(one.reasons))
+            for one in busy
+        ]
+        there = [f"{name}: up to date, version {version}" for name, version in self.versions.items() if version]
+        caption = "nothing to do" if self.idle else "what a build will do"
+        return table(caption, ("stage", "action", "to run", "cached", "why"), rows, [*there, *self.notes])
 
     def __str__(self) -> str:
         # A source that several datasets use is planned for each, and shown once.
