@@ -523,7 +523,7 @@ SECTIONS: Mapping[str, Callable[[World, Path], None]] = {
 }
 MODELS = {
     "similarity": ("use-multilingual",),
-    "language": ("fasttext",),
+    "language": ("ensemble", "fasttext"),
     "encoders": ("use-multilingual", "e5-multilingual"),
 }
 

@@ -53,11 +53,11 @@ class Language(ScoreStep):
     tag: ClassVar[str] = "language"
     assesses: ClassVar[str] = "score"
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 
-    model: IdentifierName = "fasttext"
-    """The language identifier."""
+    model: IdentifierName = "ensemble"
+    """The language identifier. ``fasttext`` alone is lighter and less accurate."""
     fields: tuple[str, ...] | None = None
     """The fields to check. Default: the main fields of the kind (prompt and response, source and target, …)."""
     level: Literal["row", "message"] = "row"
@@ -81,10 +81,14 @@ class Language(ScoreStep):
     mask: tuple[Maskable, ...] = MASKABLE
     """What is removed before identification: ``code`` (fenced, or lines that look like program code), ``inline_code``,
     ``url``, ``email``, ``markup``, ``latex``, ``placeholder``."""
-    accept: dict[LanguageTag, tuple[LanguageTag, ...]] = {"zh": ("wuu", "yue")}  # noqa: RUF012 (pydantic copies it)
+    accept: dict[LanguageTag, tuple[LanguageTag, ...]] = {  # noqa: RUF012 (pydantic copies it)
+        "zh": ("wuu", "yue"),
+        "id": ("ms",),
+        "ms": ("id",),
+    }
     """Labels that also count as a language: ``{yue: [zh], sw: [rw]}``; a tag also applies to its more specific forms.
-    By default Wu and Cantonese count as Chinese, because lid.176 labels much short Mandarin that way; write ``accept:
-    {}`` for a model that distinguishes them."""
+    By default Wu and Cantonese count as Chinese, because identifiers label some short Mandarin that way, and Indonesian
+    and Malay as each other, because they confuse them; write ``accept: {}`` to tell them apart."""
     mixture: bool = False
     """Also identify sentence by sentence (clause by clause, script by script). Adds the attribute ``mixture``, the
     languages found, largest share first (``hi-Latn+en``), and the score ``expected_share``, the share in the expected

@@ -76,7 +76,9 @@ def test_the_script_is_part_of_the_language(make: Any, decided: Any, context: An
         ("hi-Latn", romanised),
     )
     assert decided(Language(), rows, context) == ["script"] * 5 + [None]
-    assert decided(Language(unsupported="drop"), rows, context)[5] == "unsupported"
+    light = Language(model="fasttext", unsupported="drop")  # it has no label for romanised Hindi
+    assert decided(light, rows, context)[5] == "unsupported"
+    assert decided(Language(unsupported="drop"), rows, context)[5] is None
     assert decided(Language(min_script=None), rows, context)[0] is None
 
 
@@ -148,7 +150,9 @@ def test_a_language_is_dropped_only_where_another_is_likely(make: Any, decided: 
     english = ("de", "There is no direct translation for this word in German.")
     rows = documents(make, names, english)
     assert decided(Language(), rows, context) == [None, "language"]
-    assert decided(Language(sure=0), rows, context) == ["language", "language"]
+    # The names fit no label of the light identifier well, and that alone is no reason.
+    assert decided(Language(model="fasttext"), rows, context) == [None, "language"]
+    assert decided(Language(model="fasttext", sure=0), rows, context) == ["language", "language"]
     assert decided(Language(min={"default": 0.5, "de": None}), rows, context) == [None, None]
 
 
@@ -210,6 +214,14 @@ def test_a_mixture_is_named_by_share_and_can_be_allowed(make: Any, decided: Any,
         Language(allow_mixture=[["hi", "en"]])
 
 
+def test_indonesian_and_malay_count_as_each_other_unless_told_apart(make: Any, decided: Any, context: Any) -> None:
+    indonesian = "Tolong jelaskan kepada saya mengapa daun-daun menjadi kuning karena musim gugur telah tiba."
+    malay = "Tolong terangkan kepada saya kenapa awak tidak boleh pergi ke pejabat kerana hujan lebat petang tadi."
+    rows = documents(make, ("id", malay), ("ms", indonesian), ("de", malay))
+    assert decided(Language(), rows, context) == [None, None, "language"]
+    assert decided(Language(accept={}), rows, context) == ["language"] * 3
+
+
 def test_further_labels_can_be_accepted(make: Any, decided: Any, context: Any) -> None:
     danish = ("nb", "Kan du forklare mig, hvorfor himlen er blå om dagen og rød om aftenen?")
     rows = documents(make, danish)
@@ -232,7 +244,7 @@ class Says:
 
 def test_labels_that_the_writing_contradicts_are_left_out(make: Any, work_context: Any) -> None:
     def score(labels: dict[str, float], tag: str, text: str) -> tuple[Any, ...]:
-        context = work_context(models={"fasttext": Says(labels, {"zh", "ja", "de", "hr", "hi"})})
+        context = work_context(models={"ensemble": Says(labels, {"zh", "ja", "de", "hr", "hi"})})
         return (
             Language().score(documents(make, (tag, text)), context, None).select("score", "other", "abstained").row(0)
         )
@@ -250,9 +262,9 @@ def test_labels_that_the_writing_contradicts_are_left_out(make: Any, work_contex
 
 def test_a_romanised_language_is_supported_only_under_its_own_name(make: Any, work_context: Any) -> None:
     rows = documents(make, ("hi-Latn", "kripya mujhe bataiye ki chai kaise banayi jati hai"))
-    wikipedia = work_context(models={"fasttext": Says({"hi": 0.9}, {"hi"})})
+    wikipedia = work_context(models={"ensemble": Says({"hi": 0.9}, {"hi"})})
     assert Language().score(rows, wikipedia, None)["abstained"].to_list() == ["unsupported"]
-    glotlid = work_context(models={"fasttext": Says({"hi-Latn": 0.9, "en": 0.1}, {"hi-Latn", "en"})})
+    glotlid = work_context(models={"ensemble": Says({"hi-Latn": 0.9, "en": 0.1}, {"hi-Latn", "en"})})
     assert Language().score(rows, glotlid, None)["score"].to_list() == [0.9]
 
 

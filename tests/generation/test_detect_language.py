@@ -26,7 +26,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def identifier():
-    return Registry.installed().get("model", "fasttext")().load(cache=None, threads=1)
+    return Registry.installed().get("model", "ensemble")().load(cache=None, threads=1)
 
 
 def chat(question: str, answer: str) -> list[dict[str, str]]:
@@ -38,7 +38,7 @@ def label(bench, gathered, identifier):
     def run(rows, **given):
         step = DetectLanguage(**given)
         assert not step.check(rows.kind)
-        return gathered(rows.kind, step.make(rows, bench({"fasttext": identifier})))
+        return gathered(rows.kind, step.make(rows, bench({"ensemble": identifier})))
 
     return run
 

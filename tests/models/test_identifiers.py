@@ -141,5 +141,12 @@ def test_labels_are_mapped_by_the_language_module() -> None:
         ("Latin", False),
         ("Latin", False),
     ]
+    latin_names = ["TypeScriptのinterfaceとは何ですか？", "什么是TypeScript interface？", "Python의 list란?",
+                   "Что такое TypeScript interface?", "TypeScriptคืออะไร", "ReactJS क्या है?"]  # fmt: skip
+    assert [script for script, _ in find_scripts(latin_names)] == [
+        "Hiragana", "Han", "Hangul", "Cyrillic", "Thai", "Devanagari",
+    ]  # fmt: skip
+    quoted = ["The word 心 means heart.", "We say привет to our friends.", "Der Name Ελένη ist schön, nicht?"]
+    assert [script for script, _ in find_scripts(quoted)] == ["Latin"] * 3
     assert read_line("BREAKING\n NEWS") == "breaking news"
     assert read_line("A\tline") == "A line"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
+import numpy as np
 import regex
 
 from curate.models.embedding.preprocess import count_scripts, make_fit
@@ -18,6 +19,14 @@ _LETTER = regex.compile(r"\p{L}")
 _CAPITALS = regex.compile(r"\p{Lu}{4}")
 _HAN_LETTERS = 4
 """Of 1,000 Japanese sentences (Tatoeba) one, of two letters, has no kana."""
+_LATIN_WORD = regex.compile(r"\p{Latin}[\p{Latin}\p{M}]*")
+_UNSPACED_RUN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]+")
+_OTHER_WORD = regex.compile(
+    r"(?V1)[[\p{L}]--[\p{Latin}\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]]"
+    r"[[\p{L}\p{M}]--[\p{Latin}\p{Han}\p{Hiragana}\p{Katakana}]]*"
+)
+_UNSPACED = 1.5
+"""Letters of a word in scripts without spaces."""
 _BATCH = 2048
 Guess = Callable[[str], Iterable[tuple[str, float]]]
 
@@ -50,9 +59,27 @@ def find_scripts(texts: Sequence[str]) -> list[tuple[str, bool]]:
         # One Han character says as much as a few letters of an alphabet: Chinese with English names in it is Chinese.
         counts[:, han] *= 3
         best, most = counts.argmax(axis=1), counts.max(axis=1)
+        latin = names.index("Latin")
+        guests = np.flatnonzero((best == latin) & (counts.sum(axis=1) > counts[:, latin]))
+        counts[:, latin] = 0
         for row, index in enumerate(others):
             main[index] = (names[best[row]] if most[row] else "", bool(no_kana[row]))
+        for row in guests.tolist():
+            main[others[row]] = (_host(texts[others[row]], names[counts[row].argmax()]), bool(no_kana[row]))
     return main
+
+
+def _host(text: str, script: str) -> str:
+    """The script that a text is in, of Latin and another with fewer letters: the one with more words.
+
+    Names of products and programs keep their Latin letters everywhere, and are long: ``TypeScriptのinterfaceとは何`` is
+    Japanese.
+    """
+    latin = len(_LATIN_WORD.findall(text))
+    others = sum(max(1.0, len(word) / _UNSPACED) for word in _UNSPACED_RUN.findall(text)) + len(
+        _OTHER_WORD.findall(text)
+    )
+    return script if others >= latin else "Latin"
 
 
 @lru_cache(maxsize=4096)
