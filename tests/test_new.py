@@ -331,3 +331,10 @@ def test_files_or_the_quick_start_one_of_them(tmp_path, monkeypatch, arguments):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code != 0 and "--demo" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_in_place_of_a_file_is_told_how_to_begin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["new", "pinch"])
+    assert done.exit_code != 0 and "curate recipes new pinch --data FILE" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -43,6 +43,9 @@ def new(
         print(f"{written}: 12 languages, recorded answers of a language model in catalog-llm.yaml beside it")
         print(f"next: cd {to} && curate build" if to != Path() else "next: curate build")
         return
+    for name in files or ():
+        if not Path(name).exists() and name in _recipes():
+            fail(f"'{name}' is a recipe, and there is no such file: curate recipes new {name} --data FILE")
     parameters: dict[str, Any] = {}
     for setting in set_ or []:
         name, equals, value = setting.partition("=")
@@ -58,3 +61,9 @@ def new(
         print(or_fail(lambda dataset=dataset: curate.preview(made.file, dataset, rows=rows)))
     where = "" if made.file == Path("catalog.yaml") else f" -c {made.file}"
     print(f"\nnext: read {made.file}, then: curate build{where}")
+
+
+def _recipes() -> set[str]:
+    from curate.api.recipes import recipes
+
+    return {one.id for one in recipes()}
