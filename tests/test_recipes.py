@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -104,6 +106,25 @@ def test_a_new_catalog_reads_ones_own_rows_and_builds(tmp_path):
     assert set(curate.query("SELECT license FROM curate.sources", catalog=catalog)["license"]) == {"unknown"}
     # It can be moved: nothing in it but the two files that were named.
     assert not (tmp_path / "made" / "data").exists()
+
+
+@pytest.mark.parametrize("file", ["mine.csv", "mine.parquet", "mine.jsonl.gz", "mine.TSV"])
+def test_the_source_reads_what_the_file_is(tmp_path, file):
+    rows = pl.DataFrame({"instruction": ["ทำไมท้องฟ้าจึงเป็นสีฟ้า", "What is the sky?"], "output": ["เพราะอากาศ", "Air."]})
+    path = tmp_path / file
+    match file.lower().split(".")[1]:
+        case "csv":
+            rows.write_csv(path)
+        case "tsv":
+            rows.write_csv(path, separator="\t")
+        case "parquet":
+            rows.write_parquet(path)
+        case "jsonl":
+            path.write_bytes(gzip.compress(rows.write_ndjson().encode()))
+    catalog = new_from_recipe("code-switch-input", tmp_path / "made", data=str(path), slots={"license": "CC-BY-4.0"})
+    assert {one.dataset: one.rows for one in curate.build(catalog)} == {"original": 2, "code-switch-input": 1}
+    sources = curate.query("SELECT license, unit FROM curate.sources WHERE dataset = 'original'", catalog=catalog)
+    assert sources.rows() == [("CC-BY-4.0", file)]
 
 
 def test_a_new_catalog_without_own_rows_has_the_demo_data_beside_it(tmp_path):
