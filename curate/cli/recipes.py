@@ -48,7 +48,7 @@ def list_(
         found = recipe(names[0])
         print(f"{or_fail(lambda: found.text).rstrip()}\n\n## catalog.yaml\n\n```yaml\n{found.catalog.rstrip()}\n```")
         return
-    found_all = [one for one in every if one in or_fail(lambda: recipes(" ".join(names)))]
+    found_all = or_fail(lambda: recipes(" ".join(names))) if names else every
     if not found_all:
         or_fail(lambda: recipe(" ".join(names)))
     for one in found_all:
