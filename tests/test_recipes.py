@@ -18,6 +18,7 @@ from curate.api.recipes import new_from_recipe, recipe, recipes
 from curate.cli.main import app
 from curate.errors import RecipeError
 from tests.recipes import ROWS, BuiltRecipe
+from tests.servers.llm import FaultServer, Reply
 
 ROOT = Path(__file__).resolve().parents[1]
 IDS = [one.id for one in recipes()]
@@ -132,6 +133,52 @@ def test_a_new_catalog_without_own_rows_has_the_demo_data_beside_it(tmp_path):
     assert "../.." not in catalog.read_text()
     shutil.move(tmp_path / "made", tmp_path / "moved")
     assert all(one.rows for one in curate.build(tmp_path / "moved" / "catalog.yaml"))
+
+
+def test_a_new_catalog_asks_ones_own_server_about_ones_own_rows(tmp_path):
+    rows = [
+        {"question": "Ilé mẹ́ta ní ìlẹ̀kùn méjì. Mélòó ni?", "solution": "6"},
+        {"question": "有五个苹果，吃了两个。还有几个？", "solution": "3"},
+    ]
+    (tmp_path / "mine.jsonl").write_text(
+        "".join(json.dumps(row | {"lang": lang}) + "\n" for row, lang in zip(rows, ("yo", "zh"), strict=True))
+    )
+    answer = Reply("Understand: a sum.\nSolve: 2 × 3 = 6.\nTranslate: 6")
+    with FaultServer(lambda body, times: answer) as server:
+        catalog = new_from_recipe(
+            "understand-solve-translate",
+            tmp_path / "made",
+            data=str(tmp_path / "mine.jsonl"),
+            language="{lang}",
+            to=["yo", "zh"],
+            writer=server.url,
+            models=["some/model"],
+            slots={"samples": 1},
+        )
+        [built] = curate.build(catalog)
+    assert server.asked == {row["question"]: 1 for row in rows}
+    assert not (tmp_path / "made" / "answers.jsonl").exists()
+    # Six is right for the first question only.
+    assert built.rows == 1
+    kept = curate.query(
+        'SELECT language, messages[1].content AS asked FROM "understand-solve-translate"', catalog=catalog
+    )
+    assert kept.rows() == [("yo", rows[0]["question"])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"language": "sw"}, "the recorded answers are to the demo data only"),
+        ({"writer": "http://127.0.0.1:1"}, "give both, a server"),
+        ({"writer": "http://127.0.0.1:1", "models": ["techer=a", "student=b"]}, "no 'techer'; did you mean 'teacher'"),
+        ({"writer": "http://127.0.0.1:1", "models": ["teacher=a"]}, "no model is given for student"),
+    ],
+)
+def test_a_recipe_with_language_models_says_what_it_wants(tmp_path, arguments, message):
+    with pytest.raises(RecipeError, match=message):
+        new_from_recipe("iterative-gap", tmp_path / "made", **arguments)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ WHERE gap.messages[2].content IS DISTINCT FROM known.messages[2].content OR NOT 
 SELECT messages, attributes FROM "iterative-gap"
 WHERE coalesce(regexp_matches(attribute(attributes, 'join.student'), '\b' || attribute(attributes, 'solution') || '\b'), true);
 
--- What the student answered rightly is not in it.
-SELECT dropped.messages FROM gaps.rejected dropped JOIN "iterative-gap" gap ON dropped.messages[1].content = gap.messages[1].content;
+-- Gaps and what the student answered rightly are together what the teacher knows.
+SELECT n FROM (SELECT (SELECT count(*) FROM gaps) + (SELECT count(*) FROM gaps.rejected) - (SELECT count(*) FROM known) AS n) WHERE n != 0;
 
 -- A row for each gap.
 SELECT n FROM (SELECT (SELECT count(*) FROM gaps) - (SELECT count(*) FROM "iterative-gap") AS n) WHERE n != 0;
