@@ -17,6 +17,7 @@ from curate.guard import check_packages
 if TYPE_CHECKING:
     from curate.api.built import Dataset, dataset
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
+    from curate.api.languages import languages
     from curate.api.looking import diff_rows, head, preview, why
     from curate.api.new import new_catalog, new_demo
     from curate.api.outputs import card, export, publish, report
@@ -65,6 +66,7 @@ _MODULES = {
         "schema",
     ),
     "curate.api.built": ("Dataset", "dataset"),
+    "curate.api.languages": ("languages",),
     "curate.api.looking": ("diff_rows", "head", "preview", "why"),
     "curate.api.new": ("new_catalog", "new_demo"),
     "curate.api.outputs": ("card", "export", "publish", "report"),
@@ -156,6 +158,7 @@ __all__ = [
     "filter",
     "forget",
     "head",
+    "languages",
     "load_catalog",
     "new_catalog",
     "new_demo",

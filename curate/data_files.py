@@ -43,6 +43,12 @@ class DataFile:
         """What the YAML of a single file says; read once a process."""
         return _yaml(self)
 
+    def languages(self) -> tuple[str, ...]:
+        """The languages of a list by language: the keys of its ``languages``; empty for other files."""
+        values = self.yaml() if self.path.endswith(".yaml") else None
+        listed = values.get("languages") if isinstance(values, dict) else None
+        return tuple(listed) if isinstance(listed, dict) else ()
+
     @property
     def digest(self) -> str:
         """24 hexadecimal digits of the content."""

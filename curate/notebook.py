@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[−=·–+\d.,%]+")
 _STYLE = """
 .curate-table{overflow-x:auto}
 .curate-table table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-.curate-table caption{text-align:start;padding-block:.3em;font-weight:bold}
+.curate-table caption{text-align:start;padding-block:.3em;font-weight:bold;white-space:nowrap}
 .curate-table th,.curate-table td{text-align:start;vertical-align:top;padding:.2em .8em}
 .curate-table tr{border-block-end:1px solid #8886}
 .curate-table td{overflow-wrap:anywhere}

@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE))
 
 import commands  # noqa: E402
 import gallery  # noqa: E402
+import languages  # noqa: E402
 import reference  # noqa: E402
 
 _FRONT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -40,7 +41,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     groups = [{title: [page.path for page in reference.pages(what)]} for what, title in reference.TITLES.items()]
     for entry in config.nav or []:
         if "Reference" in entry:
-            entry["Reference"] = ["reference/index.md", {"Commands": "reference/commands.md"}, *groups]
+            entry["Reference"] = [
+                "reference/index.md",
+                {"Commands": "reference/commands.md"},
+                {"Languages": "reference/languages.md"},
+                *groups,
+            ]
     return config
 
 
@@ -51,6 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {page.path: page.text(guides) for what in reference.TITLES for page in reference.pages(what)}
     made["reference/index.md"] = reference.index()
     made["reference/commands.md"] = commands.text()
+    made["reference/languages.md"] = languages.text()
     made |= {target: _front((ROOT / source).read_text(encoding="utf-8")) for source, target in _FRONT.items()}
     made["assets/site.css"] = (HERE / "site.css").read_text(encoding="utf-8")
     for path, content in made.items():

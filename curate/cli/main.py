@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import curate
 from curate.cli import calibrate as asked
+from curate.cli import languages as cli_languages
 from curate.cli import looking as cli_looking
 from curate.cli import new as cli_new
 from curate.cli import publish as cli_publish
@@ -321,6 +322,7 @@ app.registered_commands += [
     *cli_publish.app.registered_commands,
     *cli_report.app.registered_commands,
     *cli_record.app.registered_commands,
+    *cli_languages.app.registered_commands,
     *cli_view.app.registered_commands,
 ]
 app.add_typer(cli_review.app, name="review")

@@ -67,8 +67,8 @@ class Built:
     """The folders of these results below ``work/``; sources are read for all datasets, and not among them."""
 
     def __repr__(self) -> str:
-        done = f"in {self.seconds:.1f} s" if self.changed else "nothing to do"
-        return f"<Built {self.dataset} {self.version}: {self.rows:,} rows, {done}>"
+        done = f" in {self.seconds:.1f} s" if self.changed else ", nothing to do"
+        return f"<Built {self.dataset} {self.version}: {self.rows:,} rows{done}>"
 
     def _repr_html_(self) -> str:
         notes = [f"alarm: {message}" for message in self.alarms] + [*self.warnings, *self.mended]

@@ -6,6 +6,7 @@ language and from CLD2's own reliability flag. It is weak on two and three words
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +30,13 @@ class Cld2(WheelIdentifier):
     module: ClassVar[str] = "pycld2"
     license: ClassVar[str] = "Apache-2.0"
 
+    def labels(self) -> Collection[str]:
+        pycld2 = self._imported()
+        codes = dict(pycld2.LANGUAGES)
+        known = (codes.get(name) or codes.get(name.upper()) or "" for name in pycld2.DETECTED_LANGUAGES)
+        more = {"zh", "zh-Hant", "ja", "ko"}
+        return {_code(code) for code in known if code and not code.startswith("xx")} | more
+
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
         pycld2 = self._imported()
 
@@ -43,10 +51,7 @@ class Cld2(WheelIdentifier):
             believed = _SURE if reliable else _UNSURE
             return [(_code(code), percent / 100 * believed) for _, code, percent, _ in found if percent and _code(code)]
 
-        codes = dict(pycld2.LANGUAGES)
-        known = (codes.get(name) or codes.get(name.upper()) or "" for name in pycld2.DETECTED_LANGUAGES)
-        more = {"zh", "zh-Hant", "ja", "ko"}
-        return self._identifier({_code(code) for code in known if code and not code.startswith("xx")} | more, guess)
+        return self._identifier(guess)
 
 
 def _code(code: str) -> str:

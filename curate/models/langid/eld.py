@@ -6,6 +6,7 @@ probabilities. They are sharpened so that the probability of the best label is c
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +25,10 @@ class Eld(WheelIdentifier):
     module: ClassVar[str] = "eldc"
     license: ClassVar[str] = "Apache-2.0"
 
+    def labels(self) -> Collection[str]:
+        known: Collection[str] = self._imported().LANGUAGES
+        return known
+
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
         eldc = self._imported()
         eldc.init()
@@ -33,4 +38,4 @@ class Eld(WheelIdentifier):
         def guess(line: str) -> list[tuple[str, float]]:
             return shares(detector.detect_details(line).scores.items(), _SHARPNESS)
 
-        return self._identifier(eldc.LANGUAGES, guess)
+        return self._identifier(guess)

@@ -7,6 +7,7 @@ frequency.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,15 +28,16 @@ class Heliport(WheelIdentifier):
     license: ClassVar[str] = "GPL-3.0-only"
     extra: ClassVar[str] = "lid-gpl"
 
+    def labels(self) -> Collection[str]:
+        # They stand in a table of the package: a label, a space, a threshold.
+        table = (Path(self._imported().__file__).parent / _LABELS).read_text(encoding="utf-8")
+        return [line.split()[0].split("_")[0] for line in table.splitlines() if line.strip()]
+
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
-        module = self._imported()
-        identifier = module.Identifier()
-        # The labels stand in a table of the package: a label, a space, a threshold.
-        table = (Path(module.__file__).parent / _LABELS).read_text(encoding="utf-8")
-        labels = [line.split()[0].split("_")[0] for line in table.splitlines() if line.strip()]
+        identifier = self._imported().Identifier()
 
         def guess(line: str) -> list[tuple[str, float]]:
             found = identifier.identify_topk_with_score(line, _MOST)
             return shares(((label, -score) for label, score in found if label not in ("zxx", "und")), _SHARPNESS)
 
-        return self._identifier(labels, guess)
+        return self._identifier(guess)

@@ -136,6 +136,16 @@ def weak_languages(identifier: str) -> frozenset[str]:
     return frozenset(_file("weights")["weak"].get(identifier, ()))
 
 
+def recognised(identifier: str, tag: str) -> float | None:
+    """The share of texts in a language that an identifier (its package) gave a label of that language; None if it was
+    not measured. Of the texts, whole and cut to a few words, that the weights of ``ensemble`` were fitted on.
+    """
+    says = weights()["weights"]["identifiers"].get(identifier, {}).get("says", {}).get(tag)
+    if says is None:
+        return None
+    return float(sum(share for label, share in says.items() if languages.accepts(tag, label)))
+
+
 def weights() -> Mapping[str, Any]:
     """The measured weights and the calibration, as they stand in the file."""
     return _file("weights")

@@ -6,7 +6,7 @@ from the Leipzig Corpora). All languages together take 1.3 GB of memory and seco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -38,11 +38,12 @@ class Lingua(WheelIdentifier):
     max_chars: Annotated[int, Field(ge=16)] = 1000
     """Maximum number of characters read from the start of a text; the time is proportional to it."""
 
+    def labels(self) -> Collection[str]:
+        return self._chosen().keys()
+
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
-        module = self._imported()
-        known = {tag_of(one.iso_code_639_1.name.lower()): one for one in module.Language.all()}
-        chosen = self._chosen(known)
-        builder = module.LanguageDetectorBuilder.from_languages(*chosen.values())
+        chosen = self._chosen()
+        builder = self._imported().LanguageDetectorBuilder.from_languages(*chosen.values())
         if self.accuracy == "low":
             builder = builder.with_low_accuracy_mode()
         detector = builder.build()
@@ -52,9 +53,10 @@ class Lingua(WheelIdentifier):
             found = detector.compute_language_confidence_values(line)[:_MOST]
             return [(codes[one.language], one.value) for one in found if one.value > 0]
 
-        return self._identifier(chosen, guess)
+        return self._identifier(guess)
 
-    def _chosen(self, known: dict[str, Any]) -> dict[str, Any]:
+    def _chosen(self) -> dict[str, Any]:
+        known = {tag_of(one.iso_code_639_1.name.lower()): one for one in self._imported().Language.all()}
         if self.languages is None:
             return known
         chosen = {}

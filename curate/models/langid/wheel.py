@@ -6,7 +6,7 @@ They are identified by package and version, and nothing is downloaded. A package
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from math import exp
@@ -63,8 +63,20 @@ class WheelIdentifier(Model):
                 raise self._missing() from None
             raise ModelError(f"the package {self.package} cannot be used here: {error}") from error
 
-    def _identifier(self, labels: Iterable[str], guess: Guess) -> WheelClassifier:
-        return WheelClassifier(labels, guess, weak=weak_languages(self.package), max_chars=self.max_chars)
+    def labels(self) -> Collection[str]:
+        """Its labels, read from the package without loading the weights.
+
+        Raises:
+            ModelError: its package is not installed, or its binary does not fit this system.
+        """
+        raise NotImplementedError
+
+    def supported(self) -> Supported:
+        """The languages that it can identify, and recognises mostly."""
+        return Supported(sorted(_tags(self.labels()) - weak_languages(self.package)))
+
+    def _identifier(self, guess: Guess) -> WheelClassifier:
+        return WheelClassifier(self.labels(), guess, self.supported(), max_chars=self.max_chars)
 
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
         """The identifier.
@@ -78,12 +90,11 @@ class WheelIdentifier(Model):
 class WheelClassifier:
     """A loaded identifier that classifies one text at a time."""
 
-    def __init__(self, labels: Iterable[str], guess: Guess, *, weak: frozenset[str], max_chars: int) -> None:
+    def __init__(self, labels: Iterable[str], guess: Guess, supported: Supported, *, max_chars: int) -> None:
         self._guess = guess
         self._max_chars = max_chars
-        tags = {tag_of(label) for label in labels} - {languages.UNKNOWN}
-        self._supported = Supported(sorted(tags - weak))
-        self._bases = frozenset(map(languages.base, tags))
+        self._supported = supported
+        self._bases = frozenset(map(languages.base, _tags(labels)))
 
     def names(self, language: str) -> bool:
         """Whether it has a label for this language at all, in whatever script, be it seldom right."""
@@ -100,6 +111,10 @@ class WheelClassifier:
             ValueError: ``k`` is less than 1.
         """
         return identify_each(texts, k, self._max_chars, self._guess)
+
+
+def _tags(labels: Iterable[str]) -> set[str]:
+    return {tag_of(label) for label in labels} - {languages.UNKNOWN}
 
 
 def shares(scores: Iterable[tuple[str, float]], sharpness: float) -> list[tuple[str, float]]:
