@@ -302,7 +302,7 @@ class _AcceptedLabels:
     def __init__(self, identifier: LanguageIdentifier, also: Mapping[str, tuple[str, ...]]) -> None:
         self._identifier = identifier
         self._also = also
-        self._accepted: dict[tuple[str, str, bool], bool] = {}
+        self._accepted: dict[tuple[str, str, bool, bool], bool] = {}
         self._supported: dict[str, bool] = {}
 
     def judge(
@@ -327,20 +327,21 @@ class _AcceptedLabels:
         if not best or rest < _LEAST_REST:
             return None
         # Several labels of one language (Serbian has four) are one other language: their probabilities are summed.
-        other = sum(value for label, value in others if self.accepts(others[0][0], label, exact))
+        first = others[0][0] if others else ""
+        other = sum(value for label, value in others if self.accepts(first, label, exact, also=False))
         return min(1.0, ours / rest), min(1.0, other / rest), best
 
-    def accepts(self, expected: str, label: str, exact: bool) -> bool:
+    def accepts(self, expected: str, label: str, exact: bool, *, also: bool = True) -> bool:
         """Whether the label means the expected language: with its script (``exact``), or whatever the script.
 
         The script of a whole text is checked by counting letters, so the script of a label, which may be the
         identifier's guess, is ignored there: Chinese full of English names is not labelled romanised Chinese. The label
         of a group of close languages, which the model ``ensemble`` gives where it cannot distinguish them, means each
-        of them.
+        of them. What the catalog accepts in addition (``also``) is about expected languages, not about others.
         """
-        key = (expected, label, exact)
+        key = (expected, label, exact, also)
         if key not in self._accepted:
-            tags = (expected, *self._also_accepted(expected))
+            tags = (expected, *(self._also_accepted(expected) if also else ()))
             self._accepted[key] = any(
                 languages.accepts(tag, label)
                 or (not exact and languages.base(tag) == languages.base(label))
