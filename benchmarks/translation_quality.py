@@ -78,7 +78,11 @@ def judged_by(step: Any, rows: Rows, world: World, fitted: pa.Table | None) -> p
     reason: pl.Expr = pl.lit(None, dtype=pl.String)
     for name, test in reversed(step.drop_rules(rows.kind).items()):
         reason = pl.when(test).then(pl.lit(name)).otherwise(reason)
-    return found.with_columns(reason=reason).with_columns(dropped=pl.col("reason").is_not_null())
+    # The first column, which the tables read: the probability, whether or not the meaning was assessed.
+    probability = pl.coalesce("score", "form")
+    return found.with_columns(reason=reason).with_columns(
+        probability.alias("score"), dropped=pl.col("reason").is_not_null()
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- damage

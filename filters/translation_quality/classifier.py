@@ -1,8 +1,9 @@
 """Translation quality as one probability: a logistic model over all findings, with a few dozen weights.
 
 The weights are data (``data/translation_quality/weights.yaml``), with the script that trained them. There is a set for
-each combination of optional models (an aligner, an encoder, both, neither). A finding that could not be made counts as
-the mean of good pairs, so that nothing is held against a pair for what could not be assessed.
+each combination of what is known about the meaning of a pair (by an aligner, an encoder, both, neither). Another
+finding that could not be made counts as the mean of good pairs, so that nothing is held against a pair for what could
+not be assessed.
 """
 
 from __future__ import annotations
@@ -129,8 +130,12 @@ def apply(weights: Weights, features: Mapping[str, Floats]) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), np.float64)
 
 
-def probability(found: Mapping[str, Floats]) -> Floats:
-    """The probability (0 to 1) that each pair is a good translation, by the set of weights for what is known of it."""
+def probability(found: Mapping[str, Floats]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The probability (0 to 1) that nothing is wrong with each pair, by the set of weights for what is known of it, and
+    whether something about its meaning is known.
+
+    Where nothing is (neither ``alignment`` nor ``similarity``), an unrelated sentence of the right length looks good.
+    """
     features = design(found)
     known = ~np.isnan(features["alignment"]), ~np.isnan(features["similarity"])
     result = np.empty(len(known[0]))
@@ -143,4 +148,4 @@ def probability(found: Mapping[str, Floats]) -> Floats:
         at = np.flatnonzero((known[0] == aligned) & (known[1] == encoded))
         if len(at):
             result[at] = apply(_sets()[name], {key: value[at] for key, value in features.items()})
-    return result
+    return result, known[0] | known[1]

@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 # Column → which end is bad. `length` is bad at both ends.
 WORST: Mapping[str, Literal["min", "max"]] = {
     "score": "min",
+    "form": "min",
     "sentences": "min",
     "missing_sentence": "max",
     "ending": "min",
@@ -37,7 +38,8 @@ WORST: Mapping[str, Literal["min", "max"]] = {
     "name_similarity": "min",
     "coverage": "min",
 }
-COLUMNS = ("score", "length", *(name for name in WORST if name != "score"))
+PROBABILITIES = ("score", "form")
+COLUMNS = (*PROBABILITIES, "length", *(name for name in WORST if name not in PROBABILITIES))
 ABOUT = {"identified": "language"}
 """Columns whose check has another name: the column ``language`` is the row's language."""
 _ANY = float("inf")
@@ -74,7 +76,8 @@ def worst(name: str, stacked: Floats) -> Floats:
 
 
 def result_of(findings: Findings, source: pl.Series, target: pl.Series, missing: list[list[str]]) -> Findings:
-    """The step's columns: findings, probability and evidence."""
+    """The step's columns: findings, probability (as ``score``, or as ``form`` where nothing about the meaning was
+    assessed) and evidence."""
     values, size = findings.values, len(source)
     empty = (source == "").to_numpy(), (target == "").to_numpy()
     if "length" in values:
@@ -83,7 +86,9 @@ def result_of(findings: Findings, source: pl.Series, target: pl.Series, missing:
         values["deviation"] = np.where(lost, -8.0, values["deviation"])
     columns = {name: values[name] for name in WORST if name in values}
     columns["length"] = values.get("length", np.full(size, np.nan))
-    columns["score"] = classifier.probability(values) if size else np.zeros(0)
+    probability, meant = classifier.probability(values) if size else (np.zeros(0), np.zeros(0, bool))
+    columns["score"] = np.where(meant, probability, np.nan)
+    columns["form"] = np.where(meant, np.nan, probability)
     if "sentences_source" in values:
         columns["sentences"] = np.divide(
             values["sentences_target"],

@@ -4,7 +4,7 @@ them.
 The two sides of a pair, or a row and its parent field by field, are compared by checks that need no model (lengths,
 scripts, copies, numbers, names, negations, markup, broken characters, translator commentary, loops, truncation) and, if
 the catalog names them, by a word aligner, an encoder and a language identifier. Checks without a list or model for a
-language are not assessed and do not count against the row.
+language are not assessed and do not count against the row; a row whose meaning no model compared has no ``score``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from curate.text.numbers import NUMBER_WORDS
 from filters.similarity.sides import Sides, compares_own, sides, without_blank
 from filters.translation_quality import alignment, features
 from filters.translation_quality.classifier import WEIGHTS
-from filters.translation_quality.columns import ABOUT, COLUMNS, result_of, spread, worst
+from filters.translation_quality.columns import ABOUT, COLUMNS, PROBABILITIES, result_of, spread, worst
 from filters.translation_quality.features import CHECKS, Check, Findings
 
 Floats = npt.NDArray[np.float64]
@@ -52,24 +52,26 @@ class TranslationQuality(ScoreStep):
     """Checks each row against its parent, or the two sides of a pair, for signs of a bad translation.
 
     Scores (null: not assessed; the worst over several fields): ``score``, the probability (0 to 1) that the row is a
-    good translation, from all checks together; ``length`` (target length over source length, relative to the usual
-    ratio of the languages), ``sentences`` (ratio of target to source), ``missing_sentence`` (evidence in nats, 0 to 12,
-    for a sentence without counterpart), ``ending`` (0: the target is cut off or leaves a bracket open), ``copied`` and
-    ``left`` (share of the target copied from the source, and of the source left in the target), ``script`` and
-    ``identified`` (share of letters in the right script, probability of the right language), ``loop`` and
-    ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many have no counterpart, on the
-    side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences with inverted meaning),
-    ``encoding`` (broken places), ``commentary`` (1: it comments on the translation or refuses), ``alignment`` (share
-    explained by word translations), ``similarity``, ``coverage`` and ``name_similarity`` (cosine of the whole, of the
-    sentence with the weakest counterpart, and of the name without counterpart to the nearest word). Attributes:
-    ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
+    good translation, from all checks together; ``form``, instead of ``score`` where the meaning of a field was not
+    assessed (there is neither ``alignment`` nor ``similarity``), the probability that the other checks found nothing
+    wrong, which says nothing about an unrelated text of the right form; ``length`` (target length over source length,
+    relative to the usual ratio of the languages), ``sentences`` (ratio of target to source), ``missing_sentence``
+    (evidence in nats, 0 to 12, for a sentence without counterpart), ``ending`` (0: the target is cut off or leaves a
+    bracket open), ``copied`` and ``left`` (share of the target copied from the source, and of the source left in the
+    target), ``script`` and ``identified`` (share of letters in the right script, probability of the right language),
+    ``loop`` and ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many have no
+    counterpart, on the side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences with
+    inverted meaning), ``encoding`` (broken places), ``commentary`` (1: it comments on the translation or refuses),
+    ``alignment`` (share explained by word translations), ``similarity``, ``coverage`` and ``name_similarity`` (cosine
+    of the whole, of the sentence with the weakest counterpart, and of the name without counterpart to the nearest
+    word). Attributes: ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
     """
 
     tag: ClassVar[str] = "translation_quality"
     assesses: ClassVar[str] = "score"
     compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = (
         "Translation quality: lengths, copies, numbers, names, negations, markup, commentary, alignment."
     )
@@ -102,7 +104,7 @@ class TranslationQuality(ScoreStep):
 
     # -------------------------------------------------------------------------------------------------- what is dropped
     min: Limit = PerLanguage(0.5)
-    """Minimum ``score``."""
+    """Minimum ``score``, or ``form`` where there is no ``score``."""
     min_length: Limit = PerLanguage(0.3)
     """Minimum ``length``: below it something is missing."""
     max_length: Limit = PerLanguage(3.5)
@@ -146,6 +148,9 @@ class TranslationQuality(ScoreStep):
     min_name_similarity: Limit = PerLanguage(0.4, {"tr": 0.32})
     """Minimum ``name_similarity``: below it a name was most likely replaced. Calibrated for cosines of single words by
     ``use-multilingual``, which is weaker for Turkish."""
+    unassessed: Decision[Literal["keep", "drop"]] = "keep"
+    """What to do with rows without ``score``, because nothing compared the meaning of both sides: ``keep`` or
+    ``drop`` them. They are counted as not assessed."""
     require: Decision[tuple[Check, ...]] = ()
     """Drop rows for which one of these checks could not be made because of their languages (``unassessed``)."""
     strict: bool = False
@@ -190,7 +195,7 @@ class TranslationQuality(ScoreStep):
             *(name for name in COLUMNS),
         )
         for name in dict.fromkeys(order):
-            if name == "score":
+            if name in PROBABILITIES:
                 continue
             for end, wrong in (("min", pl.Expr.lt), ("max", pl.Expr.gt)):
                 limit = getattr(self, f"{end}_{ABOUT.get(name, name)}", _OFF)
@@ -200,9 +205,11 @@ class TranslationQuality(ScoreStep):
                     )
                     reasons[reason] = wrong(pl.col(name), limit.expr())
         if self.min != _OFF:
-            reasons["translation_quality"] = pl.col("score") < self.min.expr()
-        if self.require:
-            reasons["unassessed"] = pl.col("unassessed").str.contains(rf"\b(?:{'|'.join(self.require)})\b")
+            reasons["translation_quality"] = pl.coalesce(PROBABILITIES) < self.min.expr()
+        missing = [pl.col("unassessed").str.contains(rf"\b(?:{'|'.join(self.require)})\b")] if self.require else []
+        missing += [pl.col("form").is_not_null()] if self.unassessed == "drop" else []
+        if missing:
+            reasons["unassessed"] = pl.any_horizontal(missing)
         return reasons
 
     # ---------------------------------------------------------------------------------------------------------- fitting
@@ -359,9 +366,17 @@ class TranslationQuality(ScoreStep):
         for name in COLUMNS:
             stacked = every.get(name, np.full((1, size), np.nan))
             columns[name] = pl.Series(worst(name, stacked), nan_to_null=True, dtype=pl.Float64).round(4)
-        least = (
-            np.argmin(np.where(np.isnan(every["score"]), np.inf, every["score"]), axis=0) if size else np.zeros(0, int)
+        # A field whose meaning was not assessed leaves the row without a score, whatever the others have.
+        columns |= (
+            pl.DataFrame({name: columns[name] for name in PROBABILITIES})
+            .select(
+                score=pl.when(pl.col("form").is_null()).then("score"),
+                form=pl.when(pl.col("form").is_not_null()).then(pl.min_horizontal(PROBABILITIES)),
+            )
+            .to_dict()
         )
+        either = np.fmin(every["score"], every["form"])
+        least = np.argmin(np.where(np.isnan(either), np.inf, either), axis=0) if size else np.zeros(0, int)
         for name in ("evidence", "unassessed"):
             columns[name] = pl.Series(
                 [fields[which].notes[name][row] for row, which in enumerate(least.tolist())], dtype=pl.String

@@ -17,6 +17,7 @@ from curate.rows import Kind
 from curate.steps import Rows, StepError
 from curate.steps.models import Alignment, Identified
 from filters.translation_quality import alignment as pair_align
+from filters.translation_quality.features import Findings
 from filters.translation_quality.step import TranslationQuality
 
 GOOD = [
@@ -99,13 +100,13 @@ def test_every_check_can_be_left_out_and_has_a_column_of_its_own(make: Any, cont
         "length": ["length"],
     }.items():
         only = TranslationQuality(checks=(check,)).score(rows, context, None)
-        told = {name for name in only.columns if only[name][0] is not None} - {"score", "evidence", "unassessed"}
+        told = {name for name in only.columns if only[name][0] is not None} - {"form", "evidence", "unassessed"}
         assert told == set(columns), check
         without = TranslationQuality(checks=tuple(one for one in TranslationQuality().checks if one != check)).score(
             rows, context, None
         )
         assert all(without[name][0] is None for name in columns)
-        assert without["score"][0] >= whole["score"][0]
+        assert without["form"][0] >= whole["form"][0]
 
 
 def test_a_changed_threshold_is_a_decision_and_may_differ_by_language(make: Any, decided: Any, context: Any) -> None:
@@ -168,7 +169,8 @@ def test_rows_are_compared_with_their_parents_field_by_field_and_the_worst_count
     assert decided(TranslationQuality(), rows, context) == [None, "translation_quality", "copied", None]
     assert decided(TranslationQuality(fields=("prompt",)), rows, context) == [None, None, "copied", None]
     frame = TranslationQuality().score(rows, context, None)
-    assert frame["score"][3] is None and frame["length"][3] is None
+    assert frame["form"][3] is None and frame["length"][3] is None
+    assert frame["score"].null_count() == 4
 
 
 def test_a_language_without_a_list_is_not_assessed_and_said_so(make: Any, decided: Any, context: Any) -> None:
@@ -185,6 +187,58 @@ def test_a_language_without_a_list_is_not_assessed_and_said_so(make: Any, decide
     assert any("'sw'" in warning and "1 text" in warning for warning in context.warnings)
     assert decided(TranslationQuality(), rows, context) == [None, None]
     assert decided(TranslationQuality(require=("negation",)), rows, context) == ["unassessed", None]
+
+
+def test_a_row_whose_meaning_nothing_compared_is_not_assessed(make: Any, decided: Any, work_context: Any) -> None:
+    unrelated = [
+        ("en", "de", "The shop opens at nine on Saturdays.", "Der Hund schläft gern auf dem Sofa."),
+        ("en", "hi", "The children are playing outside.", "मेरी दादी हर सुबह रोटी बनाती हैं।"),
+        ("en", "zh", "He runs in the park every morning.", "这条河里的鱼非常大，很多人来看。"),
+        ("en", "th", "Please close the door behind you.", "ปลาในแม่น้ำสายนี้ตัวใหญ่มาก"),
+        ("en", "ar", "The library is closed on Mondays.", "جدتي تخبز الخبز كل صباح."),
+    ]
+    rows = parallel(make, unrelated)
+    context = work_context(models={"sense": Vectors({})})
+    plain = TranslationQuality().score(rows, context, None)
+    assert plain["score"].null_count() == 5 and plain["form"].min() > 0.5
+    assert decided(TranslationQuality(), rows, context) == [None] * 5
+    assert decided(TranslationQuality(unassessed="drop"), rows, context) == ["unassessed"] * 5
+    frame = TranslationQuality(encoder="sense").score(rows, context, None)
+    assert (
+        frame["score"].is_null().to_list() == frame["form"].is_not_null().to_list() == [False, True, True, True, True]
+    )
+    assert decided(TranslationQuality(encoder="sense", unassessed="drop"), rows, context)[1:] == ["unassessed"] * 4
+    # What is wrong for another reason is dropped for that reason, whatever is not assessed.
+    changed = parallel(make, [("en", "de", "I have 4 cats.", "Ich habe 5 Katzen.")])
+    assert decided(TranslationQuality(unassessed="drop"), changed, context) == ["translation_quality"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "forms", "row"),
+    [
+        ((0.9, 0.2), (None, None), (0.2, None)),
+        ((0.9, None), (None, 0.8), (None, 0.8)),
+        ((0.1, None), (None, 0.8), (None, 0.1)),
+        ((0.9, None), (None, None), (0.9, None)),
+        ((None, None), (None, None), (None, None)),
+    ],
+)
+def test_one_field_without_meaning_leaves_the_row_without_a_score(scores: Any, forms: Any, row: Any) -> None:
+    fields = [
+        Findings(
+            {name: np.asarray([np.nan if one is None else one]) for name, one in (("score", score), ("form", form))},
+            {"evidence": [str(number)], "unassessed": [None]},
+        )
+        for number, (score, form) in enumerate(zip(scores, forms, strict=True))
+    ]
+    frame = TranslationQuality()._frame(fields, 1)
+    assert frame.select("score", "form").row(0) == row
+    worst = (
+        min((one, str(number)) for number, pair in enumerate(zip(scores, forms, strict=True)) for one in pair if one)
+        if any(row)
+        else (0, "0")
+    )
+    assert frame["evidence"][0] == worst[1]
 
 
 class Vectors:
@@ -424,7 +478,7 @@ def test_empty_rows_nulls_and_no_rows_are_borne(make: Any, decided: Any, context
         ],
     )
     frame = TranslationQuality().score(rows, context, None)
-    assert frame["score"].to_list()[:2] == [None, None]
+    assert frame["form"].to_list()[:2] == [None, None] and frame["score"].null_count() == 6
     assert decided(TranslationQuality(), rows, context)[:3] == [None, None, "omission"]
 
 
