@@ -85,7 +85,7 @@ skips:
 test-random: $(VENV)/dev
 	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -n auto -m hypothesis
 
-# vLLM for CPU in an environment of its own: a few minutes and 4 GB; the last result is in docs/vllm.md.
+# vLLM for CPU in an environment of its own: a few minutes and 4 GB; the last result is in docs/measurements/vllm.md.
 test-vllm:
 	bash tests/vllm/run.sh
 

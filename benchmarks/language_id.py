@@ -1,7 +1,7 @@
 """How often language identifiers are right: by corpus, by length of the text and by language; and the fit of
 `ensemble`'s weights.
 
-    python benchmarks/language_id.py --data FOLDER                        # the tables of docs/language-id.md
+    python benchmarks/language_id.py --data FOLDER  # tables of docs/measurements/language-id.md
     python benchmarks/language_id.py --data FOLDER --messages FOLDER      # with message catalogues (Django's, for one)
     python benchmarks/language_id.py fit --data FOLDER --catalogues FOLDER --out languages_weights.json
 

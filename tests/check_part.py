@@ -29,7 +29,7 @@ def problems(what: str, name: str, part: type) -> list[str]:
         missing.append(f"{module}: the class has neither 'summary' nor a docstring")
     if not tests_of(name, part):
         missing.append(f"no test imports {part.__module__}; write tests/…/test_{name.replace('-', '_')}.py")
-    pages = [page for page in (ROOT / "docs").glob("*.md") if f"`{name}`" in page.read_text(encoding="utf-8")]
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if f"`{name}`" in page.read_text(encoding="utf-8")]
     if not pages:
         missing.append(f"no page in docs/ names `{name}`")
     return missing

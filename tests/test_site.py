@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -132,7 +133,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
 
 
 def test_the_readme_is_the_first_page_and_marks_for_the_tests_are_not_shown(site):
-    [first] = [one for file, one in site.items() if file.name == "index.html" and file.parent.name != "reference"]
+    [first] = [one for file, one in site.items() if file.name == "index.html" and (file.parent / "llms.txt").exists()]
     assert "correct in every script" in first.text and any(link.startswith("catalog.html") for link in first.links)
     assert not [file.name for file, one in site.items() if "yaml part" in one.text or "console in order" in one.text]
 
@@ -170,3 +171,26 @@ def test_the_page_of_a_step_or_model_says_where_it_was_measured_or_why_not(site)
             if registry.get(what, name).__module__.split(".")[0] in ("curate", "filters"):
                 text = page(site, f"reference/{what}/{name}.html").text
                 assert ("Measured: " in text) != ("Not measured: " in text), f"{what} {name}"
+
+
+def test_llms_txt_leads_to_every_page_and_says_what_it_is_about(site):
+    [home] = [file.parent for file in site if file.name == "index.html" and (file.parent / "llms.txt").exists()]
+    text = (home / "llms.txt").read_text(encoding="utf-8")
+    assert text.startswith("# curate\n\n> ") and [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Start", "## Reference", "## Measurements", "## Project"
+    ]  # fmt: skip
+    entries = [line for line in text.splitlines() if line.startswith("- ")]
+    led = [re.fullmatch(r"- \[.+?\]\(([\w/.-]+\.html)\): .*\w.*", entry) for entry in entries]
+    assert all(led), [entry for entry, found in zip(entries, led, strict=True) if not found]
+    pages = {file.relative_to(home).as_posix() for file in site} - {"404.html"}
+    assert pages == {found[1] for found in led if found}
+    assert "(howto-translate.html): `translate` makes translations of a set's rows" in text
+
+
+def test_figures_are_on_pages_of_their_own():
+    """A page about a step or model links to its figures; only pages below measurements/ have the mark of figures."""
+    marked = [path for path in (ROOT / "docs").glob("*.md") if "<!-- measures:" in path.read_text(encoding="utf-8")]
+    assert marked == []
+    for path in (ROOT / "docs" / "measurements").glob("*.md"):
+        guide = ROOT / "docs" / path.name
+        assert not guide.exists() or f"measurements/{path.name}" in guide.read_text(encoding="utf-8"), path.name

@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE))
 import commands  # noqa: E402
 import gallery  # noqa: E402
 import languages  # noqa: E402
+import llms  # noqa: E402
 import reference  # noqa: E402
 
 _FRONT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -41,8 +42,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     groups = [{title: [page.path for page in reference.pages(what)]} for what, title in reference.TITLES.items()]
     for entry in config.nav or []:
         if "Reference" in entry:
+            guides = entry["Reference"]
             entry["Reference"] = [
                 "reference/index.md",
+                *guides,
                 {"Commands": "reference/commands.md"},
                 {"Languages": "reference/languages.md"},
                 *groups,
@@ -59,6 +62,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made["reference/commands.md"] = commands.text()
     made["reference/languages.md"] = languages.text()
     made |= {target: _front((ROOT / source).read_text(encoding="utf-8")) for source, target in _FRONT.items()}
+    made["llms.txt"] = llms.text(config.site_name, config.site_description, config.nav or [], texts | made)
     made["assets/site.css"] = (HERE / "site.css").read_text(encoding="utf-8")
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))

@@ -32,6 +32,7 @@ _CONTRACTS: Mapping[type, str] = {
     GatherStep: "makes rows from all rows at once",
 }
 _SECTIONS = {"source": "sources", "model": "models"}
+_FIGURES = "measurements/"
 _OUTSIDE = ("export.md", "publish.md", "licenses.md")
 _MEASURES = re.compile(r"^(#+) (.+)\n\n<!-- measures: (.+) -->$", re.M)
 NOT_MEASURED = {
@@ -88,13 +89,14 @@ class Guides:
         """Where a part is told of, best first: the heading that names it, else the page, else nothing."""
         found = []
         for path, text in self.texts.items():
-            if (what == "output") != (path in _OUTSIDE):
+            if (what == "output") != (path in _OUTSIDE) or path.startswith(_FIGURES):
                 continue
             mentions = len(re.findall(rf"`{re.escape(name)}`|`use: {re.escape(name)}`", text))
             headings = [(len(level), title) for level, title in _HEADING.findall(text) if f"`{name}`" in title]
             best = min(headings, default=None)
-            # A page with the part in its title is about it; the first paragraph says what a page is about as well.
-            opening = f"`{name}`" in " ".join(text.split("\n\n")[:2])
+            # A page with the part in its title is about it; the first paragraph says what a page is about as well, but
+            # that of a how-to, which is about a job.
+            opening = f"`{name}`" in " ".join(text.split("\n\n")[:2]) and not path.startswith("howto-")
             weight = mentions + (30 if best and best[0] == 1 else 15 if best else 0) + 20 * opening
             if mentions:
                 anchor = f"#{_slug(best[1])}" if best and best[0] > 1 else ""
@@ -105,9 +107,10 @@ class Guides:
         """The sections with figures about a part: those that say so by a comment below their heading."""
         found = []
         for path, text in self.texts.items():
-            for _, title, parts in _MEASURES.findall(text):
+            for level, title, parts in _MEASURES.findall(text):
                 if {f"{what}/{name}", f"{what}/*"} & set(parts.split(", ")):
-                    found.append(f"[{self._title(path)}: {markup.inline(title)}](../../{path}#{_slug(title)})")
+                    section = "" if level == "#" else f": {markup.inline(title)}"
+                    found.append(f"[{self._title(path)}{section}](../../{path}#{_slug(title)})")
         return found
 
     def _title(self, path: str) -> str:
