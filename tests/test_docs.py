@@ -120,6 +120,23 @@ def test_the_tutorial_can_be_walked_from_its_beginning_to_its_end(clone, tmp_pat
     assert "nothing to do" in said["curate publish everyday --to ./tutorial/published"][1]
 
 
+PRINTS = re.compile(r"^<!-- prints: (.+?) -->\n\n```text\n(.*?)^```$", re.M | re.S)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [pytest.param(*match.groups(), id=match[1]) for page in PAGES for match in PRINTS.finditer(page.read_text())],
+)
+def test_output_that_a_page_shows_is_what_the_command_prints(clone, command, shown):
+    """Line by line in this order; ``…`` stands for lines left out, and what follows on a line may be left out too."""
+    code, printed, complained = say(clone, command)
+    assert code == 0, complained
+    lines = iter(" ".join(line.split()) for line in printed.splitlines())
+    for line in shown.splitlines():
+        wanted = " ".join(line.split())
+        assert wanted == "…" or any(one.startswith(wanted) for one in lines), line
+
+
 @pytest.mark.parametrize(
     "target", sorted({match for page in PAGES for match in re.findall(r"\$ make (\w+)", page.read_text())})
 )
