@@ -22,7 +22,7 @@ from tests.servers.llm import FaultServer, Reply
 
 ROOT = Path(__file__).resolve().parents[1]
 IDS = [one.id for one in recipes()]
-FEW = ("code-switch-input", "translation-following")
+FEW = ("code-switch-input", "self-consistency", "translation-following")
 """Those that `make test` builds."""
 
 

@@ -12,3 +12,13 @@ SELECT language FROM judged GROUP BY language HAVING min(score(scores, 'judge'))
 
 -- Every answer was judged.
 SELECT judged.messages FROM judged WHERE id NOT IN (SELECT lineage.parents[1] FROM "judgment-feedback");
+
+-- Aligned rows give the answer that their judgment is of.
+SELECT a.messages FROM aligned a LEFT JOIN judged ON judged.messages[2].content = a.messages[2].content
+WHERE NOT coalesce(starts_with(a.messages[1].content, judged.messages[1].content || E'\n\n')
+  AND ends_with(a.messages[1].content, E'\n' || replace(attribute(judged.attributes, 'judge.reasons'), 'judge: ', '') || ' (' || score(judged.scores, 'judge')::INT || ' of 5)'),
+  false);
+
+-- Misaligned rows give a bad answer under the judgment of a good one.
+SELECT m.messages FROM misaligned m LEFT JOIN judged ON judged.messages[2].content = m.messages[2].content AND starts_with(m.messages[1].content, judged.messages[1].content)
+WHERE coalesce(score(judged.scores, 'judge') > 2, true) OR NOT ends_with(m.messages[1].content, '(5 of 5)');
