@@ -39,7 +39,8 @@ def test_the_tour(tmp_path, monkeypatch):
     assert {(row["language"], row["step"]) for row in rejected.to_dicts()} == {("de", "language"), ("en", "shape")}
     plans = [one for one in shown if isinstance(one, curate.Plan)]
     assert "scores are cached" in str(plans[-1])
-    assert shown[-2].to_dicts()[0]["change"] == "removed" and shown[-2]["language"].to_list() == ["zh"]
+    assert shown[-3].to_dicts()[0]["change"] == "removed" and shown[-3]["language"].to_list() == ["zh"]
+    assert shown[-2][0].version == built.version
     assert not curate.build(tmp_path / "catalog.yaml")[0].changed
     for one in shown:
         assert not hasattr(one, "_repr_html_") or one._repr_html_()
