@@ -80,11 +80,19 @@ def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", "-c", help="Also with what the plugins of this catalog offer.")
+    ] = None,
+) -> None:
     """Print the JSON Schema of catalogs, for editors."""
     from curate.catalog.schema import written
+    from curate.steps import Registry
 
-    print(written(curate.schema()))
+    registry = Registry.installed()
+    if catalog is not None:
+        or_fail(lambda: curate.load_catalog(catalog, registry=registry))
+    print(written(curate.schema(registry)))
 
 
 @app.command()

@@ -14,9 +14,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
 import curate
 from curate.catalog import CatalogError
+from curate.cli.main import app
 from curate.engine.tasks.task import load_params, serialize_params
 from curate.errors import BuildError, StepError
 from curate.rows import Kind, schema
@@ -78,6 +81,10 @@ def found(folder: Path) -> dict[str, tuple[float | None, str | None, str | None]
             values = {one["name"]: one["value"] for one in [*(row["scores"] or []), *(row["attributes"] or [])]}
             told[row["text"]] = (values.get("latin_share"), values.get("latin_share.error"), row["reason"])
     return told
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
 
 
 class Here:
@@ -156,6 +163,24 @@ def test_a_threshold_scores_nothing_again_but_any_change_of_the_file_does(tmp_pa
 def test_check_names_the_code(tmp_path):
     (note,) = [one for one in curate.check(write(tmp_path)) if "plugins" in one]
     assert note.startswith("catalog.yaml:4: plugins: ./my_filter.py (") and "it offers step latin_share" in note
+
+
+def test_the_schema_of_a_catalog_knows_its_own_steps(tmp_path):
+    catalog = write(tmp_path, LATIN.replace("share(text)", "share(text, words: int = 5)"))
+    validator = Draft202012Validator(json.loads(run("schema", "--catalog", str(catalog)).stdout))
+    values = json.loads(catalog.read_text())
+    assert list(validator.iter_errors(values)) == []
+    values["datasets"]["latin"]["steps"] = [{"latin_share": {"words": "five"}}]
+    assert list(validator.iter_errors(values)) != []
+    assert "latin_share" not in run("schema").stdout
+    (tmp_path / "my_filter.py").write_text("x = 1")
+    done = run("schema", "--catalog", str(catalog))
+    assert done.exit_code == 1 and "there is no step in it" in done.stderr
+
+
+def test_a_preview_follows_rows_through_it(tmp_path):
+    shown = str(curate.preview(write(tmp_path), rows=6))
+    assert "latin_share" in shown and "below min" in shown and "ZeroDivisionError" in shown
 
 
 def test_a_loaded_catalog_builds_in_processes_of_its_own(tmp_path):
