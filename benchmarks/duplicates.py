@@ -465,13 +465,11 @@ def near(world: World, arguments: argparse.Namespace) -> None:
     hard = Counter(one.change for one in rows if one.change in ("other number", "other word"))
     print(f"\n### Changed copies: recall by kind ({len(rows):,} rows; hard negatives: {dict(hard)})\n")
     methods: dict[str, dict[str, Any]] = {
-        "minhash, jaccard 0.8": {"method": "minhash"},
-        "minhash, jaccard 0.6": {"method": "minhash", "similarity": 0.6},
-        "minhash, jaccard 0.5": {"method": "minhash", "similarity": 0.5},
-        "minhash, edits 0.85": {"method": "minhash", "measure": "edits", "similarity": 0.85},
-        "minhash, edits 0.8": {"method": "minhash", "measure": "edits", "similarity": 0.8},
-        "the same, numbers ignored": {"method": "minhash", "measure": "edits", "similarity": 0.85, "numbers": "ignore"},
-        "minhash, jaccard 0.5, connected": {"method": "minhash", "similarity": 0.5, "linkage": "connected"},
+        "minhash, edits 0.8 (default)": {"method": "minhash"},
+        "minhash, edits 0.85": {"method": "minhash", "similarity": 0.85},
+        "the same, numbers ignored": {"method": "minhash", "similarity": 0.85, "numbers": "ignore"},
+        "minhash, jaccard 0.8": {"method": "minhash", "measure": "jaccard"},
+        "minhash, jaccard 0.6": {"method": "minhash", "measure": "jaccard", "similarity": 0.6},
     }
     lines, found = [], {}
     for name, parameters in methods.items():
@@ -486,7 +484,7 @@ def near(world: World, arguments: argparse.Namespace) -> None:
     print(
         markdown(["", *EDITS, "precision", *(f"{kind} merged" for kind in hard), "other rows merged", "seconds"], lines)
     )
-    for name in ("minhash, jaccard 0.8", "minhash, edits 0.85"):
+    for name in ("minhash, edits 0.8 (default)",):
         print(f"\n{name}, by language:\n")
         one = found[name]
         print(

@@ -67,7 +67,8 @@ if __name__ == "__main__":
         "language": "en",
         "license": "CC0-1.0",
     }
-    steps = [{"duplicates": {"method": "minhash", "similarity": 0.8, "numbers": "ignore", "negation": "ignore"}}]
+    off = {"numbers": "ignore", "negation": "ignore", "words": "ignore"}
+    steps = [{"duplicates": {"method": "minhash", "measure": "jaccard", "similarity": 0.8, **off}}]
     (folder / "catalog.yaml").write_text(
         yaml.safe_dump(
             {
@@ -96,7 +97,9 @@ from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
 from filters.duplicates.step import Duplicates
 
-STEP = Duplicates(method="minhash", similarity=0.8, numbers="ignore", negation="ignore")
+STEP = Duplicates(
+    method="minhash", measure="jaccard", similarity=0.8, numbers="ignore", negation="ignore", words="ignore"
+)
 
 
 class Context:

@@ -75,6 +75,12 @@ def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
     return found
 
 
+def found(one: str, language: str) -> list[str]:
+    """The negations of one text, in order."""
+    pattern = _plain(language)
+    return pattern.findall(one) if pattern is not None else []
+
+
 def negators(words: Sequence[str], language: str) -> list[str]:
     """Those of these words that negate, sorted."""
     pattern = _plain(language)

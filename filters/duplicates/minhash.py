@@ -142,6 +142,8 @@ class BandTable:
     """Numbers in a band."""
     fixed: npt.NDArray[np.bool_] | None = None
     """Texts that need no comparison among themselves (an existing version)."""
+    numbers: tuple[Hashes, Hashes] | None = None
+    """Digest and count of each text's numbers: texts with as many, but others, are not compared."""
     memory: int = 1 << 28
     """Bytes that keys may take."""
     crowded: dict[int, list[np.uint64]] = field(default_factory=dict)
@@ -213,10 +215,12 @@ def _all_pairs(starts: Places, sizes: Places, order: Places) -> tuple[Places, Pl
 def _crowd_pairs(crowd: Places, table: BandTable) -> Iterator[tuple[Places, Places]]:
     """Pairs of a large bucket: each text with its next ones in the order of signatures, and with the first ones."""
     made = np.asarray(table.signatures[table.rows[crowd]])
-    # Two orders by content: independent of the order of the data, and few similar texts are far apart in both.
+    # Two orders by content, texts with the same numbers beside each other: independent of the order of the data, and
+    # few similar texts are far apart in both.
     half = made.shape[1] // 2
     for turned in (made, np.roll(made, half, axis=1)):
-        ranked = crowd[np.lexsort((crowd, *turned[:, : min(24, made.shape[1])].T[::-1]))]
+        numbers = () if table.numbers is None else (table.numbers[0][crowd],)
+        ranked = crowd[np.lexsort((crowd, *turned[:, : min(24, made.shape[1])].T[::-1], *numbers))]
         for step in range(1, _NEIGHBOURS // 2 + 1):
             yield from _kept(ranked[:-step], ranked[step:], table)
     for one in np.sort(crowd)[: _NEIGHBOURS // 4].tolist():
@@ -227,6 +231,10 @@ def _crowd_pairs(crowd: Places, table: BandTable) -> Iterator[tuple[Places, Plac
 def _kept(left: Places, right: Places, table: BandTable) -> Iterator[tuple[Places, Places]]:
     if table.fixed is not None and len(left):
         needed = ~(table.fixed[left] & table.fixed[right])
+        left, right = left[needed], right[needed]
+    if table.numbers is not None and len(left):
+        digest, count = table.numbers
+        needed = (digest[left] == digest[right]) | (count[left] != count[right])
         left, right = left[needed], right[needed]
     if len(left):
         yield np.minimum(left, right), np.maximum(left, right)

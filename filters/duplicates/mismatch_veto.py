@@ -1,8 +1,8 @@
-"""Vetoes: texts that differ in a number or in a negation are not duplicates, however similar they are.
+"""The numbers and negations of texts, as digests: texts in which these are equal need no look at them.
 
-Compared are a digest of all numbers of a text in their order (with signs, operators and currencies), and a digest of
-its negating words. Both must be equal before rows are compared at all: a thousand sums made from one template cost
-nothing.
+A number comes with its signs, operators and currencies. Two texts with as many numbers, but others, are never
+compared: a thousand sums made from one template cost nothing. Where one has more,
+:mod:`filters.duplicates.substitutions` decides.
 """
 
 from __future__ import annotations
@@ -20,15 +20,23 @@ from curate.text.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, decimal_digi
 
 Digests = npt.NDArray[np.uint64]
 # Negating words, by language.
-has_words, negations, negators = negation.stands_alone, negation.words_in, negation.negators
+negations = negation.words_in
 
 # Numerals that are letters; a lone 一 (one) is not counted, because it is mostly an article.
 _HAN = "".join(sign for sign in (*HAN_DIGITS, *HAN_UNITS, *HAN_MYRIADS) if sign != "一")
+HAN = _HAN
+"""Han numerals, for a character class."""
 # Digit group separators (1,000 = 1 000 = 1000), only before exactly three digits.
-_GROUPS = regex.compile(r"(?<=\p{Nd})(?:[,'’٬]|\s+)(?=\p{Nd}{3}(?!\p{Nd}))")
+GROUPS = regex.compile(r"(?<=\p{Nd})(?:[,'’٬]|\s+)(?=\p{Nd}{3}(?!\p{Nd}))")
+SIGN = r"(?<![\p{L}\p{N}])[-−](?=\p{Nd})"
+OTHER_NUMERALS = rf"[\p{{No}}\p{{Nl}}]|[{_HAN}]|一(?=\s*[一{_HAN}])|(?<=[一{_HAN}]\s*)一"
+# A sign is an operator between operands or before a figure: not at the start of a quoted line, nor in an arrow.
+OPERATOR = (
+    r"(?<=[\p{Nd})]\s*)[-*/^](?=\s*[\p{Nd}(])|(?:(?<=[\p{L}\p{N}\p{Sc})\]%]\s*)|(?<=[<>=]))"
+    r"(?![|~⁓]|=>|(?<=[-=])>)\p{Sm}|(?![|~⁓])\p{Sm}(?=\s?\p{Nd})|\p{Sc}|[%‰٪]|#(?=\p{L})"
+)
 _NUMBERS = regex.compile(
-    rf"(?V1)(?<![\p{{L}}\p{{N}}])[-−](?=\p{{Nd}})|\p{{Nd}}+|[\p{{No}}\p{{Nl}}]|[{_HAN}]|一(?=\s*[一{_HAN}])|(?<=[一{_HAN}]\s*)一|(?<=\p{{Nd}})[.,:/^*-](?=\p{{Nd}})"
-    r"|(?<=[\p{Nd})]\s*)[-*/^](?=\s*[\p{Nd}(])|[\p{Sm}--[|~⁓]]|\p{Sc}|[%‰٪]|#(?=\p{L})|(?<=\p{L})(?:\+\+|#)"
+    rf"(?V1){SIGN}|\p{{Nd}}+|{OTHER_NUMERALS}|(?<=\p{{Nd}})[.,:/^*-](?=\p{{Nd}})|{OPERATOR}|(?<=\p{{L}})(?:\+\+|\#)"
 )
 _WORTH_A_LOOK = rf"[\p{{N}}\p{{Sm}}\p{{Sc}}%‰٪#{_HAN}]"
 _HAS_DIGITS = regex.compile(r"\p{Nd}[\p{Nd}.,:'’٫٬\u00a0\u202f]*")
@@ -46,13 +54,19 @@ def numbers(texts: pl.Series) -> list[str]:
 
 def _numbers_in(one: str) -> str:
     if not one.isascii():
-        one = "".join(map(_plain, one))
-    return " ".join(_NUMBERS.findall(_GROUPS.sub("", one)))
+        one = "".join(map(plain_digit, one))
+    return " ".join(_NUMBERS.findall(GROUPS.sub("", one)))
 
 
 @cache
-def _plain(sign: str) -> str:
+def plain_digit(sign: str) -> str:
+    """A character, digits of all scripts as those of ASCII."""
     return "-" if sign == "−" else decimal_digit(sign)
+
+
+def counts(fields: list[list[str]]) -> npt.NDArray[np.uint64]:
+    """How many numbers each row has, over several fields."""
+    return np.array([sum(one.count(" ") + bool(one) for one in row) for row in zip(*fields, strict=True)], np.uint64)
 
 
 def digests(fields: list[list[str]]) -> Digests:
@@ -79,6 +93,6 @@ def digits(texts: pl.Series) -> list[str]:
         if not look:
             result.append("")
             continue
-        plain = one if one.isascii() else "".join(map(_plain, one))
+        plain = one if one.isascii() else "".join(map(plain_digit, one))
         result.append(" ".join(sorted(regex.sub(r"\P{Nd}", "", hit) for hit in _HAS_DIGITS.findall(plain))))
     return result

@@ -62,6 +62,8 @@ class SummaryColumns:
     """Index into ``languages``."""
     languages: tuple[str, ...]
     digits: Hashes
+    numbers: Hashes
+    number_count: Hashes
     negation: Hashes
     facts: Facts
     data: Any
@@ -90,7 +92,7 @@ class Rules:
     criteria: tuple[Criterion, ...]
     drop: bool
     own: tuple[str, ...] = ()
-    """``language``, ``group``: what rows with equal texts must share to be merged at the start."""
+    """``language``, ``group``, ``numbers``: what rows with equal texts must share to be merged at the start."""
 
 
 def gather(
@@ -106,7 +108,7 @@ def gather(
     total = sum(counts)
     numeric = {
         name: np.zeros(total, np.uint64)
-        for name in ("high", "low", "id_high", "id_low", "group", "numbers", "negation", "digits")
+        for name in ("high", "low", "id_high", "id_low", "group", "numbers", "number_count", "negation", "digits")
     }
     there, assessed = np.zeros(total, bool), np.ones(total, bool)
     chars = np.zeros(total, np.int64)
@@ -161,6 +163,8 @@ def gather(
         coded["language"],
         tuple(codes["language"]),
         numeric["digits"],
+        numeric["numbers"],
+        numeric["number_count"],
         numeric["negation"],
         facts,
         data,
@@ -181,7 +185,8 @@ def _block(rules: Rules, coded: dict[str, npt.NDArray[np.int32]], numeric: dict[
 
 def _own(rules: Rules, coded: dict[str, npt.NDArray[np.int32]], numeric: dict[str, Hashes]) -> Hashes:
     parts = [coded["language"].astype(np.uint64)] if "language" in rules.own else []
-    return _mixed([*parts, *([numeric["group"]] if "group" in rules.own else [])], len(numeric["group"]))
+    parts += [numeric[name] for name in ("group", "numbers") if name in rules.own]
+    return _mixed(parts, len(numeric["group"]))
 
 
 def _mixed(parts: Sequence[Hashes], count: int) -> Hashes:

@@ -30,6 +30,7 @@ from filters.duplicates.clusters import ByScore, BySource, Criterion, Linkage
 from filters.duplicates.near import Rules, Summary
 from filters.duplicates.normalize import Normalization
 from filters.duplicates.shingles import check_sizes
+from filters.duplicates.substitutions import Vetoes
 from filters.duplicates.summaries import Summarizer
 from filters.duplicates.thresholds import MinSimilarity
 
@@ -70,7 +71,7 @@ class Duplicates(GlobalStep):
     tag: ClassVar[str] = "duplicates"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Deduplication: exact, near (MinHash), semantic, cross-lingual."
 
     method: Method = "exact"
@@ -119,12 +120,12 @@ class Duplicates(GlobalStep):
 
     # ------------------------------------------------------------------------------------------------------ near copies
     similarity: Decision[PerLanguage[Share] | None] = None
-    """Minimum similarity (0 to 1) in every field: Jaccard or edits for ``minhash`` (default 0.8), cosine for
+    """Minimum similarity (0 to 1) in every field: edits or Jaccard for ``minhash`` (default 0.8), cosine for
     ``semantic`` (0.92) and ``cross_lingual`` (0.5). For a pair of languages the higher threshold applies."""
-    measure: Decision[Literal["jaccard", "edits"]] = "jaccard"
-    """For ``minhash``. ``jaccard``: the share of shingles that two texts have in common; it forgives moved and replaced
-    passages. ``edits``: the share of characters that need no change; it forgives typing errors all over a text (0.85
-    finds those with one character in ten changed) and compares many more pairs."""
+    measure: Decision[Literal["jaccard", "edits"]] = "edits"
+    """For ``minhash``. ``edits``: the share of characters that need no change; it forgives typing errors, an added
+    heading and a missing end. ``jaccard``: the share of shingles that two texts have in common; it forgives moved
+    passages, costs half as much, and misses texts with an error in every tenth word."""
     shingle: dict[str, PositiveInt] | PositiveInt | None = None
     """Characters (graphemes) in a shingle: one number, or one for each Unicode script (``{default: 5, Han: 3}``).
     Default: 5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the
@@ -135,14 +136,17 @@ class Duplicates(GlobalStep):
     """Number of bands, and permutations in each band. Default: chosen so that 94 % of the pairs at the threshold are
     compared (above it nearly all): 16 × 8 for 0.8."""
     numbers: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """``distinct``: rows with different numbers, operators or currencies are never duplicates (``cross_lingual``: only
-    where both have digits). ``exact`` does not need it."""
+    """``distinct``: rows with different numbers, operators or currencies are never duplicates. For ``minhash`` a number
+    counts where another stands in its place, or where it is all that is added, not in an added or missing stretch of
+    words. ``cross_lingual``: only where both have digits. ``exact`` does not need it."""
     negation: Decision[Literal["distinct", "ignore"]] = "distinct"
     """``distinct``: rows that differ in a negating word are never duplicates, in the languages that have a list of such
-    words. Not used by ``exact`` and ``cross_lingual``."""
+    words; for ``minhash`` not if it is in an added or missing stretch of words. Not used by ``exact`` and
+    ``cross_lingual``."""
     words: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """For ``measure: edits``. ``distinct``: rows that differ in a whole word (dog and cat) are never duplicates,
-    however few letters that is; only in scripts with spaces between words."""
+    """For ``minhash``. ``distinct``: rows of at most 400 words together whose differences are other words (dog and cat)
+    rather than typing errors are never duplicates. In scripts without spaces two or more other characters are another
+    word, or one Chinese character."""
     linkage: Decision[Linkage] = "star"
     """``star``: a row is dropped only if it is similar to the kept row itself. ``connected``: all transitively linked
     rows are one cluster, so the first and last row of a chain may have little in common."""
@@ -296,13 +300,21 @@ class Duplicates(GlobalStep):
         return Rules(
             "all" if crossing else self.across,
             self.scope,
-            self.numbers == "distinct" and not crossing,
+            self.numbers == "distinct" and self.method in ("exact", "semantic"),
             self.negation == "distinct" and self.method == "semantic",
             self.linkage,
             self._criteria(),
             self.action == "drop",
-            ("language", *(("group",) if self.groups == "exclude" else ())) if crossing else (),
+            self._own(),
         )
+
+    def _own(self) -> tuple[str, ...]:
+        """What rows with equal texts must share to be merged before pairs are searched."""
+        if self.method == "minhash" and self.numbers == "distinct":
+            return ("numbers",)
+        if self.method == "cross_lingual":
+            return ("language", "group") if self.groups == "exclude" else ("language",)
+        return ()
 
     def _criteria(self) -> tuple[Criterion, ...]:
         listed = self.keep if isinstance(self.keep, tuple) else (self.keep,)
@@ -374,8 +386,7 @@ class Duplicates(GlobalStep):
             self._shingle,
             self.bands,
             memory // 4,
-            words=self.words == "distinct",
-            negation=self.negation == "distinct",
+            Vetoes(self.numbers == "distinct", self.negation == "distinct", self.words == "distinct"),
         )
         rows = unique.rows
         good = pairs.similarity >= least.each(gathered, rows[pairs.left], rows[pairs.right])

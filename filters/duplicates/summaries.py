@@ -55,7 +55,9 @@ class Summarizer:
         columns = {**self._common(rows, texts, whole)}
         if self.method != "exact":
             clean = [one.str.replace_all(r"\s+", " ") for one in clean]
-            columns["numbers"] = pa.array(mismatch_veto.digests([mismatch_veto.numbers(one) for one in clean]))
+            numbers = [mismatch_veto.numbers(one) for one in clean]
+            columns["numbers"] = pa.array(mismatch_veto.digests(numbers))
+            columns["number_count"] = pa.array(mismatch_veto.counts(numbers))
             negations = [mismatch_veto.negations(one, language) for one, language in zip(clean, languages, strict=True)]
             columns["negation"] = pa.array(mismatch_veto.digests(negations))
             columns |= {f"text_{number}": one.to_arrow().cast(pa.large_string()) for number, one in enumerate(normal)}

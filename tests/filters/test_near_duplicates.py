@@ -139,7 +139,7 @@ def test_other_numbers_negations_and_operators_are_no_copies(
     for number, params in enumerate(({"similarity": 0.5}, {"measure": "edits", "similarity": 0.7})):
         found = settle(Duplicates(method="minhash", **params), [rows], context, tmp_path / str(number))
         assert [one["keep"] for one in found] == [True, True], params
-    loose = Duplicates(method="minhash", similarity=0.5, numbers="ignore", negation="ignore")
+    loose = Duplicates(method="minhash", similarity=0.5, **GUARDS_OFF)
     found = settle(loose, [rows], context, tmp_path / "loose")
     assert found[0]["keep"] and not found[1]["keep"]
 
@@ -192,6 +192,7 @@ def test_nothing_left_is_decided_as_nothing(make: Any, context: Any, tmp_path: P
 
 
 # -------------------------------------------------------------------------------------------------- against brute force
+GUARDS_OFF: dict[str, Any] = {"numbers": "ignore", "negation": "ignore", "words": "ignore"}
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "river", "road", "मौसम", "天气", "水", "дорога", "سوق", "น้ำ"]
 
 
@@ -207,7 +208,9 @@ def test_every_pair_above_the_threshold_is_in_one_cluster_and_no_other_whatever_
     rows = documents(make, [("en", " ".join(words)) for words in given_words])
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
     # Two numbers a band: who is alike meets for certain, so that what is tested is exact.
-    step = Duplicates(method="minhash", similarity=0.5, bands=(128, 1), linkage="connected", negation="ignore")
+    step = Duplicates(
+        method="minhash", similarity=0.5, bands=(128, 1), linkage="connected", measure="jaccard", **GUARDS_OFF
+    )
     whole = settle(step, [rows], context, folder / "whole")
     bare = [unicodedata.normalize("NFKC", "".join(words)) for words in given_words]  # it parts the vowel of น้ำ in two
     sets = [set(_shingles(one)) for one in bare]
@@ -323,7 +326,7 @@ def test_another_threshold_needs_no_new_signatures(make: Any, context: Any) -> N
     usual = Duplicates(method="minhash").summarize(rows, context)
     for params in (
         {"similarity": 0.6},
-        {"measure": "edits"},
+        {"measure": "jaccard"},
         {"linkage": "connected"},
         {"keep": "longest"},
         {"bands": (16, 4)},
