@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import curate
 from curate.steps import Registry
 
 pytest.importorskip("mkdocs")
@@ -134,6 +135,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
 
 def test_the_readme_is_the_first_page_and_marks_for_the_tests_are_not_shown(site):
     [first] = [one for file, one in site.items() if file.name == "index.html" and (file.parent / "llms.txt").exists()]
+    assert f"curate {curate.__version__}" in first.text
     assert "correct in every script" in first.text and any(link.startswith("catalog.html") for link in first.links)
     assert not [file.name for file, one in site.items() if "yaml part" in one.text or "console in order" in one.text]
 

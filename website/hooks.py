@@ -17,6 +17,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from curate._version import __version__
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE))
@@ -39,6 +41,7 @@ _FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Puts the generated pages into the navigation."""
+    config.copyright = f"curate {__version__}"  # a site is of one version; another is built from its tag
     groups = [{title: [page.path for page in reference.pages(what)]} for what, title in reference.TITLES.items()]
     for entry in config.nav or []:
         if "Reference" in entry:
