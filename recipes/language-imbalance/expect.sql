@@ -13,7 +13,7 @@ LEFT JOIN answers other ON other.id = moved.lineage.parents[1]
 WHERE p.language = 'en' AND (p.chosen[1].content IS DISTINCT FROM direct.messages[-1].content OR other.language IS DISTINCT FROM 'pt');
 
 -- Each prompt gives a pair in both languages.
-SELECT group_id FROM "language-imbalance" GROUP BY group_id HAVING list_sort(list(language)) != ['en', 'pt'];
+SELECT answers.group_id FROM answers LEFT JOIN "language-imbalance" pairs USING (group_id, language) WHERE pairs.id IS NULL;
 
 -- The prompt is the one that was answered.
 SELECT p.prompt FROM "language-imbalance" p LEFT JOIN answers a ON a.group_id = p.group_id AND a.language = p.language
