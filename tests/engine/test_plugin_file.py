@@ -144,6 +144,13 @@ def test_rows_of_every_script_are_scored_and_a_row_on_which_it_raises_says_why(t
     assert "ZeroDivisionError on some rows; they are not assessed" in warning
 
 
+def test_keep_drops_the_rows_that_it_could_not_assess(tmp_path):
+    keep = {"keep": {"scores": {"latin_share": {"min": 0}}, "unassessed": "drop"}}
+    curate.build(write(tmp_path, steps=[{"latin_share": {"min": 0.0}}, keep]))
+    dropped = curate.query("SELECT text, step FROM latin.rejected", store=tmp_path / ".curate")
+    assert dropped.rows() == [("", "keep")]
+
+
 def test_a_threshold_scores_nothing_again_but_any_change_of_the_file_does(tmp_path):
     catalog = write(tmp_path)
     curate.build(catalog)
@@ -337,7 +344,7 @@ def test_a_function_takes_fields_parameters_and_rows():
     assert fits.step().identity() != fits.step(words=3).identity()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=8))
 def test_a_function_over_a_series_gives_the_scores_of_one_over_texts(texts):
     @curate.filter
