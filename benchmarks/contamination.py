@@ -214,6 +214,8 @@ def plant(
             ),
             host,
         )
+    elif sort == "numbered parts":
+        yield chat(item.language, numbered(item, rng), host)
     elif sort in ("split, two user turns", "split, two speakers"):
         both = halves(item, rng)
         if both:
@@ -244,6 +246,17 @@ def plant(
             yield chat(item.language, changed, host)
 
 
+def numbered(item: Item, rng: random.Random) -> str:
+    """The sentences of an item as a numbered list; a single sentence is cut in two."""
+    parts = [one for one in regex.split(r"(?<=[.!?。！？؟।])\s*(?=[^\s\p{N}])", item.question) if one.strip()]
+    if len(parts) == 1:
+        words = item.question.split(" ")
+        cut = len(words) // 2
+        parts = [" ".join(words[:cut]), " ".join(words[cut:])] if cut else [item.question[:6], item.question[6:]]
+    marker = rng.choice(["{}. ", "{}: ", "({}) ", "{}) "])
+    return rng.choice([" ", "\n"]).join(f"{marker.format(number)}{one}" for number, one in enumerate(parts, 1))
+
+
 def foreign_words(some: Sequence[Item]) -> list[str]:
     """What stands in the place of a replaced word."""
     return [
@@ -255,6 +268,7 @@ SORTS = (
     "verbatim",
     "surface",
     "embedded",
+    "numbered parts",
     "split, two user turns",
     "split, two speakers",
     "split, two rows",
@@ -335,7 +349,7 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
         ]
         rows: list[Plant] = [
             Plant(sort, item, payload)
-            for sort in SORTS
+            for sort in arguments.sorts
             for item in some
             for payload in plant(item, sort, hosts, rng, foreign_words(some))
         ]
@@ -375,14 +389,15 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
                     shown(named[sort] / max(1, sum(n for key, n in hits.items() if key[0] == sort))),
                     ", ".join(f"{name} {count}" for name, count in kinds[sort].most_common(4)),
                 ]
-                for sort in SORTS
+                for sort in arguments.sorts
             ],
         )
     )
     print("\nby language:\n")
     print(
         markdown(
-            ["", *SORTS], [[language, *(recall(sort, language) for sort in SORTS)] for language in arguments.languages]
+            ["", *arguments.sorts],
+            [[language, *(recall(sort, language) for sort in arguments.sorts)] for language in arguments.languages],
         )
     )
 
@@ -697,6 +712,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=0, help="rows to show of what goes wrong")
     parser.add_argument("--sweep", action="store_true", help="what other thresholds would drop of translations")
     parser.add_argument("--cache", type=Path, help="a folder to keep vectors in")
+    parser.add_argument("--sorts", nargs="+", choices=SORTS, default=SORTS, help="how items are planted")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(World(arguments.cache or Path(scratch), 2), Path(scratch))

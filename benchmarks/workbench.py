@@ -90,7 +90,7 @@ def make_rows(kind: Kind, items: Sequence[Mapping[str, Any]], parents: Rows | No
     ]
     fields = [field for field in schema(kind) if field.name != "id"]
     whole = [{**one, **other} for one, other in zip(common, items, strict=True)]
-    columns = [pa.array([item[field.name] for item in whole], field.type) for field in fields]
+    columns = [pa.array([item.get(field.name) for item in whole], field.type) for field in fields]
     return Rows(kind, with_ids(kind, pa.Table.from_arrays(columns, schema=pa.schema(fields))))
 
 

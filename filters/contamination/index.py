@@ -22,7 +22,7 @@ import regex
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import LCSseq
 
-from filters.contamination.normalize import SAME, Characters, characters_of, word_count
+from filters.contamination.normalize import SAME, Characters, characters_of, plain, word_count
 from filters.contamination.question_type import QuestionTypes, question_types
 from filters.duplicates.shingles import SIZES, Shingles, shingles
 
@@ -123,7 +123,7 @@ class Index:
         self.count = items.num_rows
         texts = pl.Series(items["text"].combine_chunks() if self.count else [], dtype=pl.String)
         languages = pl.Series(items["language"].combine_chunks() if self.count else [], dtype=pl.String)
-        normal = SAME.normalize(texts, languages)
+        normal = SAME.normalize(plain(texts), languages)
         self.words = word_count(normal)
         self.short = self.words < short
         self._bare = normal.str.replace_all(r"\s+", "").to_list()

@@ -44,6 +44,40 @@ _CUT, _WORD, _SINGLE, _DIGIT, _SIGN, _JOIN = range(6)
 _MINUS = regex.compile(r"(?<![\p{L}\p{N}])[-−](?=\p{Nd})|(?<=\p{Nd}\s+)[-−](?=\s+\p{Nd})")
 
 
+# 1. a 2. b, (1) a (2) b, 1: a 2: b, ① a ② b; in scripts without spaces also directly after a letter.
+_MARKER = regex.compile(
+    r"(?V1)(?<=^|[\s[\p{P}--[(（\[]]>\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])(?<!\p{Nd}\p{P})"
+    r"(?:[(（\[]?(\p{Nd}{1,2})[.):：、）\]．](?!\p{Nd})|([①-⑳]))(?:(?=\s*[^\s\p{Nd}])|(?<=[)）\]])(?=\s+\S))"
+)
+_MAY_HAVE_MARKERS = r"\p{Nd}[.):：、）\]．]|①"
+
+
+def without_markers(one: str) -> str:
+    """The text with spaces in place of the markers of a numbered list, in the text or in its lines.
+
+    Only 1, 2, 3 … in this order are markers, two or more of them: a lone *2.* may be a number.
+    """
+    runs: list[list[tuple[int, int]]] = []
+    for match in _MARKER.finditer(one):
+        value = int(match[1]) if match[1] else ord(match[2]) - ord("①") + 1
+        if runs and value == len(runs[-1]) + 1:
+            runs[-1].append(match.span())
+        elif value == 1:
+            runs.append([match.span()])
+    for start, end in (span for run in runs if len(run) > 1 for span in run):
+        one = f"{one[:start]}{' ' * (end - start)}{one[end:]}"
+    return one
+
+
+def plain(texts: pl.Series) -> pl.Series:
+    """Each text without the markers of numbered lists."""
+    worth = texts.str.contains(_MAY_HAVE_MARKERS).fill_null(False).to_list()
+    if not any(worth):
+        return texts
+    given = zip(texts.to_list(), worth, strict=True)
+    return pl.Series(texts.name, [without_markers(one) if look else one for one, look in given], dtype=pl.String)
+
+
 @dataclass(frozen=True)
 class Characters:
     """The folded characters of one text."""
@@ -123,8 +157,11 @@ def _single_scripts() -> frozenset[int]:
 def characters_of(one: str, language: str) -> Characters:
     """The folded characters of a text in its language.
 
-    Entities (``&quot;``) count as whitespace; the case of i is Turkish where the language is.
+    Entities (``&quot;``) and the markers of numbered lists count as whitespace; the case of i is Turkish where the
+    language is.
     """
+    if regex.search(_MAY_HAVE_MARKERS, one):
+        one = without_markers(one)
     if "&" in one:
         one = _ENTITY.sub(lambda match: " " * len(match[0]), one)
     dotted = language.split("-", 1)[0] in _DOTTED

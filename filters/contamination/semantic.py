@@ -24,6 +24,7 @@ from curate.data_files import DataFile
 from curate.rows.languages import base
 from curate.steps import Encoder
 from curate.text import segmentation as text
+from filters.contamination.normalize import without_markers
 from filters.contamination.question_type import ask_differently, question_types
 from filters.contamination.word_coverage import compare, tokens
 from filters.duplicates import mismatch_veto
@@ -274,8 +275,8 @@ _MYRIAD = regex.compile(rf"(?<=\p{{Nd}})\s?([{''.join(_TIMES)}])")
 
 
 def _numbers(texts: Sequence[str]) -> list[Counter[str]]:
-    """The digits of each text, number by number: 80 000 is one number, and 8万 is 80000."""
-    plain = [_MYRIAD.sub(lambda match: _TIMES[match[1]], _GROUPED.sub("", one)) for one in texts]
+    """The digits of each text, number by number, without list markers: 80 000 is one number, and 8万 is 80000."""
+    plain = [_MYRIAD.sub(lambda match: _TIMES[match[1]], _GROUPED.sub("", without_markers(one))) for one in texts]
     return [Counter(one.split()) for one in mismatch_veto.digits(pl.Series(plain, dtype=pl.String))]
 
 

@@ -40,7 +40,7 @@ from filters.contamination.index import Index, index_of
 from filters.contamination.joined import JOIN, edges_of, in_fields
 from filters.contamination.loading import Unreachable
 from filters.contamination.match import Match, match
-from filters.contamination.normalize import SAME, Characters, characters_of
+from filters.contamination.normalize import SAME, Characters, characters_of, plain
 from filters.contamination.question_type import ASKED
 from filters.contamination.registry import canonical, expanded, registry
 from filters.contamination.semantic import WEIGHTS, MeaningIndex, MeaningMatch, passages
@@ -82,7 +82,7 @@ class Contamination(ScoreStep):
     tag: ClassVar[str] = "contamination"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS, ASKED, WEIGHTS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Benchmark items in training rows: verbatim, edited, split, embedded, translated."
 
     against: tuple[RowsName, ...] = Field(min_length=1)
@@ -288,7 +288,7 @@ class Contamination(ScoreStep):
         tags = [rows.field_language(name).fill_null("und") for name in names]
         turns = [rows.turns(name, calls=True) for name in names]
         joined = texts[0] if len(names) == 1 else pl.select(pl.concat_str(texts, separator=JOIN)).to_series()
-        normal = [SAME.normalize(one, tag) for one, tag in zip(texts, tags, strict=True)]
+        normal = [SAME.normalize(plain(one), tag) for one, tag in zip(texts, tags, strict=True)]
         whole = normal[0] if len(names) == 1 else pl.select(pl.concat_str(normal, separator=" ")).to_series()
         candidates = index.candidates(whole)
         if index.tiny:
@@ -348,12 +348,14 @@ class Contamination(ScoreStep):
                     assessed[row] = False
                     unknown[tag] += 1
         for tag, count in sorted(unknown.items()):
-            message = (
-                f"contamination: model '{self.model}' does not support '{tag}': {count} rows not compared by meaning"
-            )
+            message = f"contamination: model '{self.model}' does not support '{tag}'"
             if self.strict:
-                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unassessed")
-            context.warn(message)
+                raise StepError(
+                    f"{message}: {count} rows not compared by meaning; take another model, or write 'strict: false' to "
+                    "leave them unassessed"
+                )
+            # The same words for every shard, so that they are said once.
+            context.warn(f"{message}: its rows are not compared by meaning (attribute 'unassessed': language)")
         cut = [part for part in parts if len(part.text) <= self.max_chars]
         return _meanings(fitted).best(cut, encoder, distinct=self.numbers == "distinct"), assessed
 

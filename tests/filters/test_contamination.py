@@ -23,7 +23,7 @@ from filters.contamination.index import Index
 from filters.contamination.items import Item, make_table
 from filters.contamination.loading import Unreachable, find_files, language_of, read_file, read_hub
 from filters.contamination.match import match
-from filters.contamination.normalize import SAME, characters_of
+from filters.contamination.normalize import SAME, characters_of, without_markers
 from filters.contamination.registry import expanded, registry
 from filters.contamination.step import Contamination
 
@@ -153,6 +153,59 @@ def test_case_width_marks_entities_and_other_digits_hide_nothing(bench):
         row("kör haritacı ilse, pirinç pusulasının bozulduğu sabah hangi ıssız limandan ayrıldı", "?", "tr"),
     )
     assert reasons == ["verbatim"] * 6
+
+
+@pytest.mark.parametrize(
+    ("language", "item", "numbered"),
+    [
+        (
+            "en",
+            "Which harbour has 14 piers? Teal Cove, Amber Bay, Rust Point",
+            "Which harbour has 14 piers? 1: Teal Cove 2: Amber Bay 3: Rust Point",
+        ),
+        (
+            "en",
+            "Which harbour has 14 piers? (A) Teal Cove (B) Amber Bay",
+            "Which harbour has 14 piers? (A) Teal Cove (B) Amber Bay",
+        ),
+        (
+            "de",
+            "Drei Segler brachten 14 Kisten. Jede Kiste wog 9 Pfund. Was wogen alle zusammen?",
+            "1. Drei Segler brachten 14 Kisten.\n2. Jede Kiste wog 9 Pfund.\n3. Was wogen alle zusammen?",
+        ),
+        ("zh", "哪个港口有14座码头？青湾、琥珀湾、铁锈角", "哪个港口有14座码头？(1)青湾(2)琥珀湾(3)铁锈角"),
+        ("ar", "أي ميناء له 14 رصيفا؟ خليج العنبر، رأس الصدأ", "أي ميناء له 14 رصيفا؟ ١) خليج العنبر ٢) رأس الصدأ"),
+        ("hi", "किस बंदरगाह में 14 घाट हैं? नीली खाड़ी, लाल अंतरीप", "किस बंदरगाह में 14 घाट हैं? १. नीली खाड़ी २. लाल अंतरीप"),
+        ("th", "ท่าเรือใดมีสะพานเทียบ 14 แห่ง อ่าวเขียว แหลมสนิม", "ท่าเรือใดมีสะพานเทียบ 14 แห่ง ① อ่าวเขียว ② แหลมสนิม"),
+    ],
+)
+def test_markers_of_a_list_are_no_numbers(bench, language, item, numbered):
+    for one, other in ((item, numbered), (numbered, item)):
+        _, reasons = bench.judge(
+            bench.step({language: one}),
+            row(other, "?", language),
+            row(f"{FILLER}\n{other}\n{FILLER}", "?", language),
+            row(other.replace("14", "15"), "?", language),
+        )
+        assert reasons == ["verbatim", "embedded", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("2. Oktober", "2. Oktober"),
+        ("1. Mai", "1. Mai"),
+        ("f(1) = 3 and f(2) = 5", "f(1) = 3 and f(2) = 5"),
+        ("ratio 1:2 and 2:3", "ratio 1:2 and 2:3"),
+        ("1. a 2. b", "   a    b"),
+        ("(1) a (3) b", "(1) a (3) b"),
+        ("(1) 80 sacks (2) 90 sacks", "    80 sacks     90 sacks"),
+        ("1: 2 or 2: 3", "1: 2 or 2: 3"),
+        ("", ""),
+    ],
+)
+def test_only_two_or_more_numbers_in_order_are_markers(text, kept):
+    assert without_markers(text) == kept
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1])
@@ -296,7 +349,9 @@ def test_a_language_the_encoder_does_not_know_is_not_assessed(bench):
     assert reasons == [None, None]
     assert frame["unassessed"].to_list() == ["language", None]
     assert frame["translation"][0] is None and frame["score"][0] == 0.0
-    assert any("'hi'" in warning and "1 rows" in warning for warning in bench.context.warnings)
+    bench.judge(step, row(QUESTIONS["hi"], "?", "hi"), row(QUESTIONS["hi"], "!", "hi"))
+    # The same words whatever the number of rows, so that the engine says them once.
+    assert len({warning for warning in bench.context.warnings if "'hi'" in warning}) == 1
     _, reasons = bench.judge(
         bench.step({"en": QUESTIONS["en"]}, model="use-multilingual", unassessed="drop"),
         row(QUESTIONS["hi"], "?", "hi"),
