@@ -79,7 +79,7 @@ def judged_by(step: Any, rows: Rows, world: World, fitted: pa.Table | None) -> p
     for name, test in reversed(step.drop_rules(rows.kind).items()):
         reason = pl.when(test).then(pl.lit(name)).otherwise(reason)
     # The first column, which the tables read: the probability, whether or not the meaning was assessed.
-    probability = pl.coalesce("score", "form")
+    probability = pl.coalesce("score", "form") if "form" in found.columns else pl.col("score")
     return found.with_columns(reason=reason).with_columns(
         probability.alias("score"), dropped=pl.col("reason").is_not_null()
     )

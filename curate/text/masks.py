@@ -96,6 +96,14 @@ def mask(texts: pl.Series, what: Collection[str] = MASKABLE) -> pl.Series:
     return texts
 
 
+def lower_capitals(texts: pl.Series) -> pl.Series:
+    """The texts, lower-cased where most letters are capitals: in those, capitals mark neither names nor code."""
+    shouted = texts.str.count_matches(r"\p{Lu}") > texts.str.count_matches(r"\p{Ll}")
+    if not shouted.any():
+        return texts
+    return texts.clone().scatter(shouted.arg_true(), texts.filter(shouted).str.to_lowercase())
+
+
 def _without_comments(before: pl.Series, after: pl.Series) -> pl.Series:
     found = (before != after) & after.str.contains(r"#|//|--|/\*|\*|\x22\x22\x22|\x27{3}|%")
     if not found.any():

@@ -85,14 +85,33 @@ def _otherwise(mention: Mention, text: str, language: str, others: set[float | s
     return None if value < 2 and value != int(value) else False  # half, one and a half
 
 
+_MARKER = regex.compile(
+    r"(?m)(?:^[^\S\n]*|(?<=\s)(?=\())(\(?)(\p{Nd}{1,2})(?(?<=\(\p{Nd}{1,2})\)|[.)．、])(?=\s|\p{Han})"
+)
+
+
+def without_list_markers(text: str) -> str:
+    """The text without the numbers of its list items: at least two, each 0, 1 or one more than the last, at the starts
+    of lines (``1.``, ``2)``) or in brackets (``(1)``). The other side may have bullets or words there."""
+    markers = list(_MARKER.finditer(text))
+    numbers = [int(one[2]) for one in markers]
+    if len(numbers) < 2 or any(two not in (0, 1, one + 1) for one, two in zip([0, *numbers], numbers, strict=False)):
+        return text
+    for one in reversed(markers):
+        text = f"{text[: one.start(1)]}{' ' * (one.end() - one.start(1))}{text[one.end() :]}"
+    return text
+
+
 def compare(
     source: str, target: str, source_language: str = languages.UNKNOWN, target_language: str = languages.UNKNOWN
 ) -> Compared | None:
     """Compares the numbers of two texts; None if neither has any.
 
-    A repeated number needs one counterpart only, and some need none with digits: translations correctly say «it» or
-    «half». But if one side has a number that the other lacks, it is matched with such a number.
+    Numbers of list items count for nothing. A repeated number needs one counterpart only, and some need none with
+    digits: translations correctly say «it» or «half». But if one side has a number that the other lacks, it is matched
+    with such a number.
     """
+    source, target = without_list_markers(source), without_list_markers(target)
     left = mentions(source, source_language, bare=number_words(target_language) is None)
     right = mentions(target, target_language, bare=number_words(source_language) is None)
     if not left and not right:

@@ -16,10 +16,11 @@ from curate.text import boilerplate as commentary
 from curate.text import negation, number_match
 from curate.text import segmentation as text
 from curate.text.markup import kept
-from curate.text.masks import mask
+from curate.text.masks import lower_capitals, mask
 from filters.translation_quality import names as name_check
 from filters.translation_quality import sentence_alignment, shape
 from filters.translation_quality import text as text_checks
+from filters.translation_quality.commands import without_commands
 
 Floats = npt.NDArray[np.float64]
 Check = Literal[
@@ -63,8 +64,7 @@ def find(
     marks = np.asarray(
         [shape.has_marks(one) and shape.has_marks(other) for one, other in zip(*both, strict=True)], bool
     )
-    # mask() writes into the series it is given
-    plain = [mask(side.clone(), _MASKED) for side in (source, target)]
+    plain = [language_only(side) for side in (source, target)]
     measures = shape.lengths(plain[0], plain[1], tags, own)
     split, alignments = plain, []
     if not {"sentences", "negation"}.isdisjoint(checks):
@@ -122,11 +122,18 @@ def find(
     return findings
 
 
+def language_only(texts: pl.Series) -> pl.Series:
+    """The texts without what is in no language (code, command lines, addresses, markup), which is rightly copied;
+    lower-cased where most letters are capitals."""
+    # mask() writes into the series it is given.
+    return without_commands(mask(lower_capitals(texts).clone(), _MASKED))
+
+
 def identified(target: pl.Series, tags: tuple[Sequence[str], Sequence[str]], identifier: LanguageIdentifier) -> Floats:
     """The probability that each target is in its language; NaN where the text is short or the identifier does not
     support the language."""
     result = np.full(len(target), np.nan)
-    plain = mask(target.clone(), _MASKED)
+    plain = language_only(target)
     letters = text.letter_weights(plain)["letters"].to_numpy()
     known = {tag: identifier.supports(tag) for tag in set(tags[1])}
     at = np.flatnonzero((letters >= _LEAST_LETTERS) & np.asarray([known[tag] for tag in tags[1]], bool))
@@ -161,6 +168,7 @@ def encoded(
     see :mod:`filters.translation_quality.sentence_alignment`. ``name_similarity``: see
     :func:`filters.translation_quality.names.name_similarity`.
     """
+    source, target = lower_capitals(source), lower_capitals(target)
     name_similarity = np.full(len(source), np.nan)
     if names is not None:
         latin = [np.asarray([name_check.is_latin(tag) for tag in side], bool) for side in tags]

@@ -133,8 +133,9 @@ class TranslationQuality(ScoreStep):
     """Maximum ``names``."""
     min_placeholders: Limit = _OFF
     """Minimum ``placeholders``: 1 drops rows that lost or gained one."""
-    max_negation: Limit = PerLanguage(0.08)
-    """Maximum ``negation``: 0.08 allows one sentence in thirteen, because long texts usually rephrase one."""
+    max_negation: Limit = _OFF
+    """Maximum ``negation``. By default it counts in the probability only, because good translations often negate
+    otherwise; 0.08 allows one sentence in thirteen."""
     max_encoding: Limit = PerLanguage(0.0)
     """Maximum ``encoding``."""
     max_commentary: Limit = PerLanguage(0.0)

@@ -286,6 +286,31 @@ def test_copies_are_told_whole_half_and_per_sentence() -> None:
     assert find("孩子们在屋后的花园里玩耍。", "孩子们在屋后的花园里玩耍。", "zh", "ja")["copied"] == 1
 
 
+COMMANDS = [
+    'git commit -m "mend the door"', "sudo apt install htop", "ls -lh /srv/data", "find . -name '*.csv'",
+    "cat names.txt | sort", "export EDITOR=/usr/bin/vim", "$ uptime", '{"name": "Asha", "age": 31}',
+    "frame.groupby('town').sum()", "./start.sh --now", "kill -9 4321",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", ["de", "hi", "zh", "ar", "th"])
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_is_no_language_and_rightly_copied(line: str, tag: str) -> None:
+    found = find(line, line, "en", tag)
+    assert all(np.isnan(found[name]) for name in ("copied", "left", "script"))
+
+
+def test_what_begins_like_a_command_is_a_sentence() -> None:
+    for line in (
+        "The cat sleeps on the old red sofa", "Find the book and give it to me", "Make a list of three cities",
+        "Git is a program that keeps versions.", "Sort the words by their length", "Time flies like an arrow",
+        "Which of these towns is by the sea?", "Go to the market and buy rice", "Zip codes have five digits here.",
+    ):  # fmt: skip
+        assert find(line, line, "en", "de")["copied"] == 1, line
+    beside = find("Now write this:\ngit add names.txt", "Schreib jetzt dies:\ngit add names.txt", "en", "de")
+    assert beside["copied"] == beside["left"] == 0
+
+
 def test_a_loop_of_the_target_is_told_and_one_of_both_sides_is_none() -> None:
     assert find("I like it.", "Ich mag es mag es mag es mag es mag es mag es.", "en", "de")["loop"] >= 4
     assert find("ha ha ha ha ha ha ha ha", "ha ha ha ha ha ha ha ha", "en", "de")["loop"] == 1
@@ -323,6 +348,11 @@ def test_script_is_checked_where_there_are_letters_enough() -> None:
         ("en", "ar", "What is the name of the river?", "ما اسم النهر؟", 0),
         ("en", "ar", "What is not the name of the river?", "ما اسم النهر؟", 1),
         ("en", "de", "Shall we go, isn't it?", "Wollen wir gehen?", 0),
+        # Tokenised contractions.
+        ("en", "de", "The shop is n't open.", "Der Laden ist nicht offen.", 0),
+        ("en", "hi", "The shop is n’t open.", "दुकान खुली नहीं है।", 0),
+        ("en", "zh", "I do n't know him.", "我认识他。", 1),
+        ("en", "de", "Shall we go, is n't it ?", "Wollen wir gehen?", 0),
     ],
 )
 def test_negations_are_compared_sentence_by_sentence(

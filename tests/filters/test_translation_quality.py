@@ -189,6 +189,35 @@ def test_a_language_without_a_list_is_not_assessed_and_said_so(make: Any, decide
     assert decided(TranslationQuality(require=("negation",)), rows, context) == ["unassessed", None]
 
 
+def test_capitals_are_neither_names_nor_code(make: Any, decided: Any, context: Any) -> None:
+    shouted = [(one, other, source.upper(), target.upper()) for one, other, source, target in GOOD]
+    half = [(one, other, source.upper(), target) for one, other, source, target in GOOD]
+    assert decided(TranslationQuality(), parallel(make, [*shouted, *half]), context) == [None] * 2 * len(GOOD)
+    plain = TranslationQuality().score(parallel(make, GOOD), context, None)
+    for given in (shouted, half):
+        frame = TranslationQuality().score(parallel(make, given), context, None)
+        assert frame["names"].to_list() == plain["names"].to_list()
+    wrong = [("en", "de", "I HAVE 4 CATS.", "ICH HABE 5 KATZEN."), ("en", "de", GOOD[0][2].upper(), GOOD[0][2].upper())]
+    assert decided(TranslationQuality(), parallel(make, wrong), context) == ["translation_quality", "copied"]
+
+
+def test_an_encoder_reads_capitals_as_small_letters(make: Any, work_context: Any) -> None:
+    context = work_context(models={"sense": Vectors({"the garden": (1, 0, 0), "der garten": (1, 0, 0)})})
+    rows = parallel(make, [("en", "de", "THE GARDEN IS OLD.", "DER GARTEN IST ALT.")])
+    assert TranslationQuality(encoder="sense").score(rows, context, None)["similarity"].to_list() == [1.0]
+
+
+def test_a_negation_is_evidence_and_drops_by_itself_only_if_asked(make: Any, decided: Any, context: Any) -> None:
+    source = "He came home late. It did not rain. The dog slept by the fire. We ate soup and bread."
+    target = "Er kam spät heim. Es blieb trocken. Der Hund schlief am Feuer. Wir aßen Suppe und Brot."
+    rows = parallel(make, [("en", "de", source, target)])
+    frame = TranslationQuality().score(rows, context, None)
+    assert frame["negation"][0] == 0.25 and "negation" in frame["evidence"][0]
+    assert frame["form"][0] < TranslationQuality(checks=("length",)).score(rows, context, None)["form"][0]
+    assert decided(TranslationQuality(), rows, context) == [None]
+    assert decided(TranslationQuality(max_negation=0.08), rows, context) == ["negation"]
+
+
 def test_a_row_whose_meaning_nothing_compared_is_not_assessed(make: Any, decided: Any, work_context: Any) -> None:
     unrelated = [
         ("en", "de", "The shop opens at nine on Saturdays.", "Der Hund schläft gern auf dem Sofa."),

@@ -10,6 +10,9 @@ from curate.text.number_match import compare
 from curate.text.numbers import han_value, mentions
 
 SAME = [
+    ("en", "zh", "1. Wash 15 apples.\n2. Cut them.\n3. Cook them.", "• 洗15个苹果。\n• 切开。\n• 煮熟。"),
+    ("en", "ar", "Bring (1) salt, (2) oil and (3) 25 eggs.", "أحضر الملح والزيت و٢٥ بيضة."),
+    ("hi", "en", "१. नमक\n२. तेल\n\n१. १५ अंडे", "- salt\n- oil\n\n- 15 eggs"),
     ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.234,50 Dollar."),
     ("en", "fr", "There are 1,250,000 trees.", "Il y a 1 250 000 arbres."),
     ("en", "ar", "The bridge was built in 1998.", "بني الجسر عام ١٩٩٨."),
@@ -40,6 +43,7 @@ SAME = [
     ("en", "zu", "The village has 8 wells.", "Umuzana unemithombo eyisishiyagalombili."),
 ]  # fmt: skip
 OTHER = [
+    ("en", "de", "1. Wash 13 apples.\n2. Cut them.", "1. Wasche 14 Äpfel.\n2. Schneide sie."),
     ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.243,50 Dollar."),
     ("en", "zh", "He has 7 cats.", "他有8只猫。"),
     ("en", "zh", "120,000 people live here.", "这里住着120万人。"),

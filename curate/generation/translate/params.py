@@ -50,7 +50,7 @@ class TranslateParams(Prompting, RowStep):
 
     tag: ClassVar[str] = "translate"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, COMMENTARY, LENGTHS, NUMBER_WORDS)
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "rows translated by a translator or a language model, and checked"
 

@@ -9,13 +9,12 @@ import polars as pl
 from curate.models.langid import language_data
 from curate.rows import languages
 from curate.text import segmentation
+from curate.text.masks import lower_capitals
 
 
 def as_trained(texts: pl.Series) -> pl.Series:
     """Text as identifiers are trained on it: without vowel points, and lower-cased where most letters are capitals."""
-    texts = segmentation.strip_marks(texts)
-    shouted = texts.str.count_matches(r"\p{Lu}") > texts.str.count_matches(r"\p{Ll}")
-    return texts.scatter(shouted.arg_true(), texts.filter(shouted).str.to_lowercase()) if shouted.any() else texts
+    return lower_capitals(segmentation.strip_marks(texts))
 
 
 @lru_cache(maxsize=65_536)
