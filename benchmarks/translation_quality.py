@@ -1,8 +1,8 @@
 """What ``translation_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a
 model; its speed.
 
-    python benchmarks/translation_quality.py all --data FOLDER         # damage | misalignment | judged | commentary |
-        speed | all
+    python benchmarks/translation_quality.py all --data FOLDER         # damage | writing | misalignment |
+        judged | commentary | speed | all
 
 Prints Markdown. Pairs are of documents that ``train_translation_quality.py`` has not seen; what the aligner learns
 from is the
@@ -15,10 +15,12 @@ import argparse
 import gzip
 import os
 import platform
+import re
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ import polars as pl  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from agreement import SEED, auc, auc_within, share, spearman, table  # noqa: E402
-from pair_corpora import Pair, good_pairs, tatoeba, xquad  # noqa: E402
+from pair_corpora import Pair, good_pairs, number, tatoeba, xquad  # noqa: E402
 from pair_corruptions import damaged  # noqa: E402
 from train_translation_quality import DATA, chosen  # noqa: E402
 from workbench import World, conversation, lines, make_rows, needing, values  # noqa: E402
@@ -156,6 +158,36 @@ def damage(world: World, data: Path, cap: int) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- misalignment
+def writing(world: World, data: Path) -> None:
+    """Good pairs written otherwise: in capitals, with contractions split as tokenisers do."""
+    print("\n### Good pairs written otherwise")
+    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    for pair in sorted((pair for pair in good_pairs(data) if pair.test), key=lambda pair: number(pair.key)):
+        groups[pair.corpus, pair.source_language, pair.target_language].append(pair)
+    few = [pair for group in groups.values() for pair in group[:30]]
+    cased = [pair for pair in few if pair.source.upper() != pair.source]
+    english = [pair for group in groups.values() for pair in group if pair.source_language == "en"]
+    split = [replace(pair, source=re.sub(r"n(['’]t)\b", r" n\1", pair.source)) for pair in english]
+    sets = {
+        "as they are": few,
+        "both sides in capitals": [
+            replace(pair, source=pair.source.upper(), target=pair.target.upper()) for pair in cased
+        ],
+        "source in capitals": [replace(pair, source=pair.source.upper()) for pair in cased],
+        "English contractions split (*is n't*)": [
+            pair for pair, before in zip(split, english, strict=True) if pair.source != before.source
+        ][:300],
+    }
+    found = []
+    for name, pairs in sets.items():
+        dropped = [
+            share(judged_by(TranslationQuality(**more), rows_of(pairs), world, None)["dropped"].to_numpy())
+            for more in ({}, {"max_negation": 0.08})
+        ]
+        found.append([name, len(pairs), *dropped])
+    table("% of good pairs dropped, no model", ["written", "pairs", "defaults", "max_negation: 0.08"], found)
+
+
 def misalignment(world: World, data: Path) -> None:
     print("\n### Shifted rows")
     groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
@@ -456,7 +488,9 @@ def speed(world: World, data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="+", choices=("damage", "misalignment", "judged", "commentary", "speed", "all"))
+    parser.add_argument(
+        "what", nargs="+", choices=("damage", "writing", "misalignment", "judged", "commentary", "speed", "all")
+    )
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cap", type=int, default=12, help="pairs of each kind of damage, corpus and language")
     parser.add_argument("--scratch", type=Path, help="where vectors are kept from run to run")
@@ -468,6 +502,7 @@ def main() -> None:
         world = World(given.scratch or Path(folder), 1)
         for name, run in (
             ("damage", None),
+            ("writing", writing),
             ("misalignment", misalignment),
             ("judged", judged),
             ("commentary", commentary),
