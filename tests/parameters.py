@@ -180,7 +180,7 @@ def values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.Sear
 def _objects(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     if "properties" in schema:
         fields = {name: values(one, definitions) for name, one in schema["properties"].items()}
-        needed = set(schema.get("required", ()))
+        needed = sorted(schema.get("required", ()))
         return st.fixed_dictionaries(
             {name: fields[name] for name in needed},
             optional={name: one for name, one in fields.items() if name not in needed},
