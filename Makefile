@@ -37,8 +37,10 @@ quickstart: $(BIN)/curate
 	@echo
 	@echo "next:  . $(BIN)/activate         then it is only: curate"
 	@echo "       curate show everyday      what each step dropped, in which language, and why"
-	@echo "       curate query              ask more, in SQL"
-	@echo "       make quickstart-llm       the answers above were recorded; ask the small language model itself, a minute more"
+	@echo "       curate view everyday      look at rows in the browser, move thresholds, label"
+	@echo "       curate new FILE           a first catalog for a file of your own"
+	@echo "       curate recipes            published methods, to begin with"
+	@echo "       make quickstart-llm       ask the language model whose recorded answers are used above, a minute more"
 	@echo "       docs/tutorial.md          from here to a published dataset; catalog.yaml is all that it takes"
 
 quickstart-llm: $(VENV)/embedded
