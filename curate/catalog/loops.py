@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from itertools import product
@@ -103,8 +104,12 @@ def _scopes(document: Document, given: Any, place: Path, problems: list[Problem]
         for name, values in given.items():
             if not isinstance(values, list) or not values:
                 return wrong(f"for: '{name}' needs a list of values; {usage}", name)
+        if (entries := math.prod(map(len, given.values()))) > _MOST:
+            return wrong(f"for: makes {entries:,} entries; at most {_MOST:,} may be made")
         scopes = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
     elif isinstance(given, list) and given and all(isinstance(one, dict) and one for one in given):
+        if len(given) > _MOST:
+            return wrong(f"for: makes {len(given):,} entries; at most {_MOST:,} may be made")
         scopes = given
         for index, scope in enumerate(scopes):
             if scope.keys() != scopes[0].keys():
@@ -114,8 +119,6 @@ def _scopes(document: Document, given: Any, place: Path, problems: list[Problem]
     for name in scopes[0]:
         if not _NAME.fullmatch(name):
             return wrong(f"for: '{name}' is no name: use small letters, digits, '_', a letter first", name)
-    if len(scopes) > _MOST:
-        return wrong(f"for: makes {len(scopes):,} entries; at most {_MOST:,} may be made")
     for index, scope in enumerate(scopes):
         if scope in scopes[:index]:
             shown = ", ".join(f"{name}: {value}" for name, value in scope.items())

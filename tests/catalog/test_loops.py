@@ -107,6 +107,11 @@ WRONG = {
     "twice": ("{name: b, tag: ar}", "{name: a, tag: zh-Hant}", ":19: for: name: a, tag: zh-Hant is there twice"),
     "a bad name": ("{name: b, tag: ar}", "{name: B, tag: ar}", ":18: 'named_B' is no name"),
     "a name of another": ("  all:", "  named_a:", ":18: for: 'named_a' is there twice"),
+    "too many": (
+        '{lang: "${languages.targets}", size: [1, 2]}',
+        "{" + ", ".join(f"n{n}: {[*range(30)]}" for n in range(9)) + "}",
+        ":13: for: makes 19,683,000,000,000 entries; at most 1,000",
+    ),
     "a value": ("rows: ${size}", 'rows: "x${size}"', ":17: .*rows"),
 }
 
