@@ -31,6 +31,20 @@ class CurateError(Exception):
         return error
 
 
+def message_of(error: BaseException) -> str:
+    """The message of any error, also of one whose message cannot be made or printed."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - an error of foreign code may do anything here
+        return "its message cannot be made"
+    return message.encode("utf-8", "backslashreplace").decode()
+
+
+def described(error: BaseException) -> str:
+    """Class and message of any error: ``ValueError: no number``."""
+    return f"{type(error).__name__}: {message_of(error)}".removesuffix(": ")
+
+
 class StoreError(CurateError):
     """The store cannot be used, or has no such version."""
 

@@ -12,7 +12,7 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
-from curate.errors import StepError
+from curate.errors import StepError, described
 from curate.files import regular
 
 
@@ -36,9 +36,11 @@ class PluginFile:
         if path.suffix != ".py":
             raise StepError(f"{name}: a plug-in is one Python file, 'name.py'; a package is installed instead")
         try:
-            return cls(name, str(path), regular(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise StepError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            return cls(name, str(path), regular(path).read_text(encoding="utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise StepError(f"{name}: no UTF-8 at byte {error.start:,}; save it as UTF-8") from None
+        except OSError as error:
+            raise StepError(f"{name}: cannot be read: {error.strerror or error}") from None
 
     @property
     def digest(self) -> str:
@@ -59,9 +61,11 @@ class PluginFile:
         module = sys.modules[name] = module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             del sys.modules[name]
-            raise StepError(f"{self.name}:{self._line(error)}: {type(error).__name__}: {error}") from error
+            if isinstance(error, KeyboardInterrupt):  # the user's
+                raise
+            raise StepError(f"{self.name}:{self._line(error)}: {described(error)}") from error
         return module
 
     def _line(self, error: BaseException) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from curate.errors import described
 from curate.rows import Kind, schema
 from curate.rows.kinds import MAKERS, MEDIA
 from curate.steps import FailedRow, RowBatch, SourceError, Unit
@@ -334,7 +335,7 @@ class Mapper:
                 noted = self._attributes(row) if self.attributes else ()
             except Exception as error:  # noqa: BLE001 - any error in a row makes one bad row; the others continue
                 known = isinstance(error, BadValue)
-                reason = str(error) if known else f"cannot be read ({type(error).__name__}: {error})"
+                reason = str(error) if known else f"cannot be read ({described(error)})"
                 failed.append(FailedRow(self._where(place), raw_text(reason), _shown(row)))
                 reader.messages = before
                 reader.noted.clear()

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, create_model
 
 from curate.catalog.model import NAME_PATTERN
 from curate.catalog.params import Decision, PerLanguage
-from curate.errors import StepError
+from curate.errors import StepError, described
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps.base import Context, Rows, ScoreStep
 
@@ -95,7 +95,7 @@ class FunctionFilter(ScoreStep):
             try:
                 found = type(self).function(**dict(zip(self.inputs, values, strict=True)), **more)
             except Exception as error:  # noqa: BLE001 - the row has no score, and says why
-                raised, why = error, f"{type(error).__name__}: {error}".removesuffix(": ")
+                raised, why = error, described(error)
             else:
                 if found is not None and not isinstance(found, Real | np.bool_):
                     raise StepError(
@@ -119,7 +119,7 @@ class FunctionFilter(ScoreStep):
             found = type(self).function(**dict(zip(self.inputs, given, strict=True)), **more)
         except Exception as error:
             raise StepError(
-                f"{self.tag}: the function raised{self._line(error)}: {type(error).__name__}: {error}; "
+                f"{self.tag}: the function raised{self._line(error)}: {described(error)}; "
                 "over a series no row is told from the others, so nothing was scored"
             ) from error
         if not isinstance(found, pl.Series) or not (found.dtype.is_numeric() or found.dtype == pl.Boolean):

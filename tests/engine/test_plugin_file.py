@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -222,6 +223,10 @@ def test_looking_into_a_store_runs_no_plug_in(tmp_path):
     [
         ("import curate\nimport no_such_package\n", r"plugins: \./my_filter\.py:2: ModuleNotFoundError: .*no_such"),
         ("def broken(:\n", r"my_filter\.py:1: SyntaxError"),
+        ("raise GeneratorExit('เสร็จ')\n", r"my_filter\.py:1: GeneratorExit: เสร็จ"),
+        ("raise ValueError('half \\ud800')\n", r"my_filter\.py:1: ValueError: half \\ud800"),
+        ("class Dumb(Exception):\n    def __str__(self):\n        raise self\nraise Dumb\n",
+         r"my_filter\.py:4: Dumb: its message cannot be made"),
         ("x = 1\n", r"there is no step in it; put '@curate\.filter' above a function"),
         (LATIN.replace("latin_share", "shape"), r"there is already a step 'shape', from filters\.shape \(installed\)"),
         (LATIN.replace("latin_share", "Latin"), r"my_filter\.py:3: StepError: 'Latin' is no name of a step"),
@@ -256,6 +261,57 @@ def test_mistakes_are_found_when_the_catalog_is_loaded(tmp_path, code, message):
 def test_what_names_no_file_is_an_error(tmp_path, named, message):
     with pytest.raises(CatalogError, match=message):
         curate.load_catalog(write(tmp_path, plugins=named))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, r"a named pipe \(FIFO\), not a file"),
+        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: path.write_bytes("# größer".encode("latin-1")), "no UTF-8 at byte 4; save it as UTF-8"),
+        (lambda path: path.write_bytes(b"x = 0\0\n"), "null bytes"),
+    ],
+)
+def test_what_is_no_text_file_is_an_error(tmp_path, make, message):
+    catalog = write(tmp_path)
+    (tmp_path / "my_filter.py").unlink()
+    make(tmp_path / "my_filter.py")
+    with pytest.raises(CatalogError, match=message):
+        curate.load_catalog(catalog)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    [built] = curate.build(write(tmp_path, "\ufeff" + LATIN))
+    assert built.rows > 0
+
+
+def test_an_error_of_any_message_leaves_one_row_not_assessed(tmp_path):
+    code = """
+import curate
+
+class Dumb(Exception):
+    def __str__(self):
+        raise self
+
+@curate.filter
+def odd(text):
+    if "abc" in text:
+        raise ValueError("half \\ud83d")
+    if "你" in text:
+        raise Dumb
+    return len(text)
+"""
+    curate.build(write(tmp_path, code, ["odd"]))
+    errors = curate.query(
+        "SELECT text, a.value AS error FROM (SELECT text, UNNEST(attributes) AS a FROM latin) "
+        "WHERE a.name = 'odd.error'",
+        catalog=tmp_path / "catalog.yaml",
+    )
+    assert dict(errors.rows()) == {
+        "नमस्ते दुनिया abc": "ValueError: half \\ud83d",
+        "你好 hello": "Dumb: its message cannot be made",
+    }
 
 
 def test_unknown_fields_and_parameters_are_found_by_check(tmp_path):

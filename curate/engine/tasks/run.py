@@ -19,7 +19,7 @@ from curate.engine.tasks import row_tasks as rowwork
 from curate.engine.tasks import task as work
 from curate.engine.tasks.context import WorkerContext
 from curate.engine.tasks.task import Task, TaskContext, Tick, WorkerConfig, load_params
-from curate.errors import CurateError, DamagedError, is_disk_full, to_record
+from curate.errors import CurateError, DamagedError, is_disk_full, message_of, to_record
 from curate.redact import Redactor, secrets_of, secrets_of_environment
 from curate.unanswered import Unanswered, noting
 
@@ -115,7 +115,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name
         expected = isinstance(error, CurateError | OSError) or is_disk_full(error)
         return {
-            "error": redact(str(error)) or type(error).__name__,
+            "error": redact(message_of(error)) or type(error).__name__,
             "kind": type(error).__name__,
             "stage": task.stage,
             "trace": None if expected else redact(traceback.format_exc()),
