@@ -8,10 +8,12 @@ on a cluster writes below ``cache/nodes/<machine>/`` and only reads ``cache/`` i
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
 import sqlite3
+import stat
 import tempfile
 import threading
 import time
@@ -386,7 +388,16 @@ def salvage_file(damaged: Path, file: Path) -> int:
 
 def is_damage(error: sqlite3.Error, file: Path) -> bool:
     """Whether an error means that the file is damaged, not that it is locked or the disk full."""
-    return not isinstance(error, sqlite3.OperationalError) or file.is_dir() or "disk image" in str(error)
+    return not isinstance(error, sqlite3.OperationalError) or _no_file(file) or "disk image" in str(error)
+
+
+def _no_file(file: Path) -> bool:
+    """Whether a folder, a pipe or a link to itself is in the place of a file. A link to nothing may lead to a disk
+    that is not there just now."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError as error:
+        return error.errno == errno.ELOOP
 
 
 def move_aside(file: Path) -> Path:
@@ -402,11 +413,11 @@ def move_aside(file: Path) -> Path:
 def find_damaged(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """The damaged ones of these SQLite files (which may be missing), with the problem."""
     for file in files:
-        if not file.exists():
+        if not os.path.lexists(file):
             continue
         try:
-            if not file.is_file():
-                raise sqlite3.DatabaseError("a folder is in its place")
+            if _no_file(file):
+                raise sqlite3.DatabaseError("something else is in its place")
             with closing(sqlite3.connect(file, timeout=120, isolation_level=None)) as connection:
                 told = [line for (line,) in connection.execute("PRAGMA integrity_check(1)")]
         except sqlite3.OperationalError as error:

@@ -7,6 +7,7 @@ A table: every kind of file × every kind of damage × the commands that read it
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 import curate
-from curate.engine.store.diff import compare
+from curate.engine.store.diff import compare, sides
 from curate.engine.store.gc import collect_garbage, verify_version
 from curate.engine.store.history import version_log
 from curate.engine.store.integrity import seal
@@ -197,7 +198,19 @@ def exchanged(path: Path) -> None:
     path.mkdir()
 
 
+def piped(path: Path) -> None:
+    """A pipe that nobody writes to: whoever opens it waits for ever."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def looped(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
 DAMAGES = (truncated, emptied, flipped, deleted, shorter, exchanged)
+IN_ITS_PLACE = (piped, looped)
 
 
 def rows_of(store: Store) -> pl.DataFrame:
@@ -226,7 +239,7 @@ def commands(folder: Path, store: Store) -> dict[str, Callable[[], Any]]:
     }
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("damage", [*DAMAGES, *IN_ITS_PLACE], ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_becomes_of_a_file(house, calm, kind, damage):
     store = Store(house / ".curate")
@@ -306,6 +319,13 @@ def test_each_version_stands_or_falls_alone(house):
     found = collect_garbage(store, dry_run=True)
     assert found.versions == [] and any(old in line for line in found.left)
     assert curate.export("ferry", "parquet", to=house / "exports", catalog=house / "catalog.yaml")
+
+
+@pytest.mark.parametrize("damage", [deleted, looped], ids=lambda damage: damage.__name__)
+def test_a_comparison_with_the_version_before_names_a_manifest_that_is_gone(house, damage):
+    damage(KINDS["manifest"](house))
+    with pytest.raises(DamagedError, match=r"manifest\.json is damaged"):
+        sides(Store(house / ".curate"), "ferry", None)
 
 
 def test_a_description_of_something_else_is_damage_too(house):

@@ -177,7 +177,7 @@ def count_unassessed(languages: pl.Series, columns: pa.Table, score: str) -> dic
 
 def kept_scores(folder: Path) -> Path | None:
     """The kept scores of a shard: the newest file whose bytes are those that its name says; None if there is none."""
-    for path in sorted(folder.glob("scores-*.parquet"), key=lambda one: one.stat().st_mtime_ns, reverse=True):
+    for path in sorted(folder.glob("scores-*.parquet"), key=lambda one: one.lstat().st_mtime_ns, reverse=True):
         with contextlib.suppress(OSError):
             if file_digest(path).startswith(path.stem.removeprefix("scores-")):
                 return path

@@ -370,7 +370,7 @@ def sides(store: Store, first: str, second: str | None) -> tuple[tuple[str, str]
         other, _, other_ref = second.partition("@")
         return (name, store.resolve(name, ref or "latest")), (other, store.resolve(other, other_ref or "latest"))
     new = store.resolve(name, ref or "latest")
-    order = sorted(store.versions(name), key=lambda one: made_at(store, name, one))
+    order = sorted({*store.versions(name), new}, key=lambda one: made_at(store, name, one))
     before = order[: order.index(new)] or [one for one in order if one != new]
     if not before:
         raise StoreError(f"'{name}' has no other version than {new}; name two versions")

@@ -9,6 +9,8 @@ touched). What does not hold is a :class:`~curate.errors.DamagedError`: a build 
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import orjson
 
 from curate.errors import DamagedError
+from curate.files import regular
 
 _CHECKSUM = "checksum"
 _SEEN: dict[tuple[str, str], tuple[int, int, int, int]] = {}
@@ -37,11 +40,9 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
         DamagedError: it is not what was written.
     """
     try:
+        if _about(path) is None:
+            return None
         data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except IsADirectoryError:
-        raise DamagedError(path, "a folder is in its place") from None
     except OSError as error:
         raise DamagedError(path, f"it cannot be read: {error.strerror or error}") from None
     try:
@@ -62,7 +63,7 @@ def _checksum(value: Mapping[str, Any]) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -88,13 +89,30 @@ def check_size(path: Path, size: int) -> None:
     Raises:
         DamagedError: it is not.
     """
+    about = _about(path)
+    if about is None:
+        raise DamagedError(path, "it is gone")
+    if about.st_size != size:
+        raise DamagedError(path, f"it has {about.st_size:,} bytes instead of {size:,}")
+
+
+def _about(path: Path) -> os.stat_result | None:
+    """What is known of a file; None if there is none.
+
+    Raises:
+        DamagedError: something else is in its place: to open a pipe would wait for ever.
+    """
     try:
-        there = path.stat().st_size
+        about = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise DamagedError(path, "it is gone") from None
-    if there != size:
-        what = "a folder is in its place" if path.is_dir() else f"it has {there:,} bytes instead of {size:,}"
-        raise DamagedError(path, what)
+        return None
+    except OSError as error:  # a link to itself, for one
+        raise DamagedError(path, f"it cannot be read: {error.strerror or error}") from None
+    if stat.S_ISDIR(about.st_mode):
+        raise DamagedError(path, "a folder is in its place")
+    if not stat.S_ISREG(about.st_mode):
+        raise DamagedError(path, "a pipe, a socket or a device is in its place")
+    return about
 
 
 def check_digest(path: Path, size: int, digest: str) -> Path:

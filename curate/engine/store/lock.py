@@ -18,6 +18,7 @@ from types import TracebackType
 import orjson
 
 from curate.errors import StoreError
+from curate.files import regular
 
 _HELD: dict[tuple[str, int], int] = {}
 """How often a thread of this process holds a lock, by the lock's file: who holds it may take it again."""
@@ -131,7 +132,7 @@ class StoreLock:
 def _read(path: Path) -> dict[str, object] | None:
     """Whose lock it is; None where there is none. What is no lock at all is nobody's, and so may be taken over."""
     try:
-        found = orjson.loads(path.read_bytes())
+        found = orjson.loads(regular(path).read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, orjson.JSONDecodeError):

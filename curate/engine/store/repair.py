@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,7 @@ def repair_store(store: Store, *, wait: float = 0.0) -> Repaired:
     with StoreLock(store.root, wait=wait):
         damages = list(find_damage(store))
         for damage in damages:
-            if not damage.unit.exists():
+            if not os.path.lexists(damage.unit):
                 continue  # it went with another one
             where = store.set_aside(damage.unit).relative_to(store.root)
             inside = damage.error.path.relative_to(store.root)
