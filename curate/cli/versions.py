@@ -268,6 +268,8 @@ def forget(
         print(f"! {one} {'stays' if purge else 'still holds such rows; --purge removes it'}")
     for one in done.published:
         print(f"! published with such rows: {one}; publish the new version, and delete the old one there")
+    for one in done.recordings:
+        print(f"! recording {one} repeat texts of such rows; 'forget' changes no recording: delete these lines")
     if done.unreadable:
         print(
             f"! {len(done.unreadable):,} damaged files were skipped, such as {done.unreadable[0]}; --purge "

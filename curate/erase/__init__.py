@@ -58,6 +58,8 @@ class Erasure:
     """Exports, reports and review sheets that still hold such rows."""
     published: list[str] = field(default_factory=list)
     """Where versions that held such rows were published; what lies there cannot be reached."""
+    recordings: list[str] = field(default_factory=list)
+    """Recordings of the catalog's models that repeat texts of such rows; they are not changed."""
     unreadable: tuple[Path, ...] = ()
     """Damaged files: of rows that only they hold it is not known what was made of what."""
 
@@ -128,12 +130,15 @@ def forget(
             _note(store), seal({"rows": sorted(gone.rows), "sources": sorted(gone.sources), "versions": held})
         )
         erasure = Erasure(len(every), added, _standing_on(store, catalog, lies, gone), unreadable=tree.unreadable)
+        # The texts first: they are known only as long as the rows are there.
+        texts = places.texts_of(store, gone)
+        erasure.recordings = places.recordings_with(catalog, texts)
         if rebuild and erasure.datasets:
             erasure.built = build_datasets(
                 replace(catalog, forgotten=listed), registry, erasure.datasets, progress=progress
             )
         if purge:
-            _purge(store, catalog, gone, held, erasure, rebuilt=rebuild)
+            _purge(store, catalog, gone, held, erasure, texts, rebuilt=rebuild)
         erasure.versions = places.versions_with(store, gone)
         erasure.copies += [] if purge else places.copies_of(store, held)
         erasure.published = places.publications_of(store, held)
@@ -142,9 +147,10 @@ def forget(
     return erasure
 
 
-def _purge(store: Store, catalog: Catalog, gone: Gone, held: Sequence[str], erasure: Erasure, *, rebuilt: bool) -> None:
-    # The caches first: which texts they repeat is known only as long as the rows are there.
-    erasure.answers, erasure.vectors = places.forget_cached(store, places.texts_of(store, gone))
+def _purge(
+    store: Store, catalog: Catalog, gone: Gone, held: Sequence[str], erasure: Erasure, texts: set[str], *, rebuilt: bool
+) -> None:
+    erasure.answers, erasure.vectors = places.forget_cached(store, texts)
     erasure.removed = places.remove_versions(store, catalog, places.versions_with(store, gone))
     places.remove_leftovers(store)
     if rebuilt:  # what is left is of datasets that are not in the catalog

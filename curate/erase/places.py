@@ -165,15 +165,36 @@ def forget_cached(store: Store, texts: Iterable[str]) -> tuple[int, int]:
     Returns:
         How many answers and vectors were removed.
     """
+    whole, pieces = _whole_and_pieces(texts)
+    cache, listed = store.root / "cache", list(pieces)
+    keys = hash_texts(sorted(whole | pieces))
+    answers = _remove(cache.glob("answers/*.sqlite"), "answers", lambda file: _answers_with(file, whole, listed))
+    return answers, _remove(cache.glob("embeddings-*.sqlite"), "vectors", lambda file: iter(keys))
+
+
+def recordings_with(catalog: Catalog, texts: Iterable[str]) -> list[str]:
+    """The recordings of the catalog's models that repeat one of these texts, or a sentence of one, each with the
+    number of such lines. They are files of the user, which an erasure only names."""
+    from curate.models.recorded.recording import raw_lines
+
+    whole, pieces = _whole_and_pieces(texts)
+    paths = {model.path.expanduser() for model in catalog.models.values() if model.use == "recorded"}
+    found = []
+    for path in sorted(one for one in paths if one.is_file()):
+        count = sum(_repeating([_read(line) for line in raw_lines(path)], whole, list(pieces)))
+        if count:
+            found.append(f"{path}: {count:,} of its lines")
+    return found
+
+
+def _whole_and_pieces(texts: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Texts, and the pieces of them to be looked for within others."""
     whole, pieces = set[str](), set[str]()
     for text in texts:
         whole.add(text.strip())
         pieces.update(piece for one in (text, *_SENTENCE.findall(text)) if len(piece := one.strip()) >= _PIECE)
     whole.discard("")
-    cache, listed = store.root / "cache", list(pieces)
-    keys = hash_texts(sorted(whole | pieces))
-    answers = _remove(cache.glob("answers/*.sqlite"), "answers", lambda file: _answers_with(file, whole, listed))
-    return answers, _remove(cache.glob("embeddings-*.sqlite"), "vectors", lambda file: iter(keys))
+    return whole, pieces
 
 
 def _remove(paths: Iterable[Path], table: str, keys: Callable[[sqlite3.Connection], Iterator[bytes]]) -> int:
@@ -199,12 +220,18 @@ def _remove(paths: Iterable[Path], table: str, keys: Callable[[sqlite3.Connectio
 def _answers_with(connection: sqlite3.Connection, whole: set[str], pieces: list[str]) -> Iterator[bytes]:
     cursor = connection.execute("SELECT key, value FROM answers")
     while batch := cursor.fetchmany(_ANSWERS):
-        values = [[one.strip() for one in _strings(_read(value))] for _, value in batch]
-        joined = pl.Series(["\0".join(value) for value in values])
-        hit = pl.Series([not whole.isdisjoint(value) for value in values], dtype=pl.Boolean)
-        for group in _groups(pieces):
-            hit = hit | joined.str.contains_any(group)
+        hit = _repeating([_read(value) for _, value in batch], whole, pieces)
         yield from (key for (key, _), there in zip(batch, hit, strict=True) if there)
+
+
+def _repeating(found: Sequence[Any], whole: set[str], pieces: Sequence[str]) -> pl.Series:
+    """Whether each of these JSON values has one of the texts, or a text with one of the pieces in it."""
+    values = [[one.strip() for one in _strings(value)] for value in found]
+    joined = pl.Series(["\0".join(value) for value in values], dtype=pl.String)
+    hit = pl.Series([not whole.isdisjoint(value) for value in values], dtype=pl.Boolean)
+    for group in _groups(pieces):
+        hit = hit | joined.str.contains_any(group)
+    return hit
 
 
 def _groups(pieces: Sequence[str]) -> Iterator[list[str]]:
@@ -292,6 +319,7 @@ __all__ = [
     "copies_of",
     "forget_cached",
     "publications_of",
+    "recordings_with",
     "remove_copies",
     "remove_leftovers",
     "remove_versions",

@@ -385,6 +385,26 @@ def test_an_erasure_waits_for_no_build_and_disturbs_none(home):
     assert done.returncode == 1 and "another build works in" in done.stderr and not (home.folder / FILE).exists()
 
 
+def test_recordings_that_repeat_its_texts_are_named(home):
+    curate.build(home.file)
+    for name, datasets in (("d.jsonl", ["d"]), ("both.jsonl.zst", ["d", "again"]), ("other.jsonl", ["d"])):
+        curate.record(home.folder / name, *datasets, catalog=home.file)
+    other = (home.folder / "other.jsonl").read_text().splitlines(keepends=True)
+    (home.folder / "other.jsonl").write_text("".join(line for line in other if SECRETS["th"] not in line))
+    home.raw["models"] |= {
+        name.partition(".")[0]: {"use": "recorded", "path": name, "model": "tests/echo"}
+        for name in ("d.jsonl", "both.jsonl.zst", "other.jsonl")
+    }
+    home.write()
+    [row] = home.ids("d", SECRETS["th"])
+    before = (home.folder / "d.jsonl").read_bytes()
+    said = CliRunner().invoke(app, ["forget", "--row", row, "--origins", "--purge"]).output
+    assert f"! recording {home.folder / 'd.jsonl'}: 1 of its lines repeat" in said
+    assert f"! recording {home.folder / 'both.jsonl.zst'}: 2 of its lines repeat" in said
+    assert "other.jsonl" not in said
+    assert (home.folder / "d.jsonl").read_bytes() == before
+
+
 def test_the_command_says_what_it_did_and_what_it_cannot_reach(home):
     curate.build(home.file)
     curate.export("d", "trl", catalog=home.file)
