@@ -60,9 +60,9 @@ class Unused:
             (count / max(1, self.messages), "message field", name, "messages") for name, count in self.fields.items()
         ]
         found.sort(key=lambda one: (one[1], -one[0], one[2]))
-        shown = [f"{what} '{name}' (in {_percent(share)} of {of})" for share, what, name, of in found[:12]]
+        shown = [f"{what} {name!r} (in {_percent(share)} of {of})" for share, what, name, of in found[:12]]
         shown += [f"{len(found) - 12:,} more"] if len(found) > 12 else []
-        members = [f"member '{name}'" for name in self.members[:5]]
+        members = [f"member {name!r}" for name in self.members[:5]]
         members += [f"{len(self.members) - 5:,} more members"] if len(self.members) > 5 else []
         return ", ".join([*shown, *members])
 

@@ -279,3 +279,8 @@ datasets:
             "fields": {"mood": 100},
         }
     assert "not used" not in say("show", "f")
+
+
+def test_a_name_with_a_line_break_stays_in_its_line():
+    said = str(Unused(rows=1, columns={"a\nnote: all is well": 1, "عمود": 1}))
+    assert said == "column 'a\\nnote: all is well' (in 100 % of rows), column 'عمود' (in 100 % of rows)"
