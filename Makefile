@@ -58,7 +58,7 @@ test: $(VENV)/dev
 test-recipes: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/recipes.xml -m recipes
 
-# The tests marked slow: texts of 200 MiB, builds killed again and again, Ray clusters, live models. Four minutes.
+# The tests marked slow: texts of 200 MiB, builds killed again and again, files damaged in every way, Ray clusters, live models. Four minutes.
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/slow.xml -m slow
 

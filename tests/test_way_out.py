@@ -156,6 +156,7 @@ def hub() -> Iterator[Hub]:
         assert server.unhandled == []
 
 
+@pytest.mark.slow
 def test_two_versions_go_to_the_hub_and_come_back(clone: Path, hub: Hub, tmp_path: Path) -> None:
     environment = hub.environment(tmp_path / "home")
     (tmp_path / "client").mkdir()

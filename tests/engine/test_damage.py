@@ -239,6 +239,7 @@ def commands(folder: Path, store: Store) -> dict[str, Callable[[], Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [*DAMAGES, *IN_ITS_PLACE], ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_becomes_of_a_file(house, calm, kind, damage):

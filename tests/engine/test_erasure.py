@@ -294,6 +294,7 @@ forget("d", where=where, origins=True, purge=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     ["build_datasets", "forget_cached", "remove_versions", "remove_leftovers", "results_with", "remove_copies"],
