@@ -26,6 +26,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "plugin")]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives each worker of pytest-xdist a CPU of its own: builds then run in one process unless a test asks for more,
+    and no library starts threads for CPUs that the other workers use."""
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
+
+
 @pytest.fixture(scope="session")
 def registry():
     """Everything installed, and the plug-in's parts without installing it."""
