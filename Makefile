@@ -118,7 +118,7 @@ bench: $(VENV)/dev
 # The newest versions of everything, in an environment of their own, written down if the tests pass with them.
 constraints:
 	rm -rf build/newest
-	$(MAKE) VENV=build/newest CONSTRAINTS= quickstart quickstart-llm build/newest/dev build/newest/docs test test-slow
+	$(MAKE) VENV=build/newest CONSTRAINTS= quickstart quickstart-llm build/newest/dev build/newest/docs test test-recipes test-slow
 	build/newest/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
 
 # The lists of tests/heavy/ anew, for Python 3.11, if their tests pass with them. torch brings packages of its own, and
