@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -79,6 +79,21 @@ class ExecutorError(CurateError):
 
 class QueryError(CurateError):
     """A query was refused, failed, or took too long."""
+
+
+class DatasetsFailedError(BuildError):
+    """Some datasets could not be built, and a build with ``keep_going`` has built all others.
+
+    Args:
+        failed: dataset → its error; for a dataset that is made of a failed one, an error that says so.
+        built: the others, as :func:`curate.build` returns them.
+    """
+
+    def __init__(self, failed: Mapping[str, BuildError], built: Sequence[Any]) -> None:
+        lines = [f"{name}: {error}" for name, error in failed.items()]
+        count = f"{len(failed)} of {len(failed) + len(built)} datasets"
+        super().__init__("\n".join([f"{count} failed; 'curate build' tries again:", *lines]))
+        self.failed, self.built = dict(failed), list(built)
 
 
 class SourceError(BuildError):

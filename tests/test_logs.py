@@ -94,3 +94,68 @@ def test_credentials_are_struck_out(tmp_path, monkeypatch):
 def test_a_file_that_cannot_be_written_is_named(folder):
     done = run(folder, "--log-file", "no/such/folder/x.log", "build")
     assert done.returncode == 1 and "--log-file: no/such/folder/x.log" in done.stderr and "Traceback" not in done.stderr
+
+
+TRACED = """
+import json, sys
+import curate
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+spans, numbers = InMemorySpanExporter(), InMemoryMetricReader()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+metrics.set_meter_provider(MeterProvider(metric_readers=[numbers]))
+try:
+    curate.build("catalog.yaml")
+except curate.CurateError:
+    pass
+found = [
+    {"name": one.name, "status": one.status.status_code.name, "inside": one.parent is not None, **one.attributes}
+    for one in spans.get_finished_spans()
+]
+data = numbers.get_metrics_data()
+points = [
+    {"name": metric.name, "value": point.value, **point.attributes}
+    for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics
+    for point in metric.data.data_points
+] if data else []
+print(json.dumps([found, points]))
+"""
+
+
+def traced(folder: Path) -> tuple[list[dict], list[dict]]:
+    done = subprocess.run([sys.executable, "-c", TRACED], cwd=folder, capture_output=True, text=True, check=True)
+    spans, points = json.loads(done.stdout)
+    return spans, points
+
+
+def test_opentelemetry_gets_spans_and_counters_of_stages(folder):
+    spans, points = traced(folder)
+    whole = [one for one in spans if one["name"] == "curate dataset"]
+    assert [one["curate.dataset"] for one in whole] == ["first"]
+    stages = {one["curate.stage"]: one for one in spans if one["name"] == "curate stage"}
+    assert {"read one", "first/shape", "first/write"} <= stages.keys() and all(one["inside"] for one in stages.values())
+    assert stages["first/shape"]["curate.rows"] == 3 and stages["first/shape"]["status"] == "UNSET"
+    rows = {one["curate.stage"]: one["value"] for one in points if one["name"] == "curate.rows"}
+    assert rows["first/shape"] == 3
+
+
+def test_a_stage_that_fails_is_an_error_there(folder):
+    code = "def broken(text: pl.Series) -> pl.Series:\n    return pl.Series([0.5])\n"
+    (folder / "broken.py").write_text(f"import curate\nimport polars as pl\n\n@curate.filter(min=0.5)\n{code}")
+    (folder / "catalog.yaml").write_text(
+        CATALOG.replace("shape: {max_chars: 7}", "broken") + "plugins: [./broken.py]\n"
+    )
+    spans, _ = traced(folder)
+    errors = {one["name"]: one for one in spans if one["status"] == "ERROR"}
+    assert errors.keys() == {"curate dataset", "curate stage"}
+    assert errors["curate stage"]["curate.stage"] == "first/broken"
+    run(folder, "--log-file", "run.log", "build", "-q")
+    failed = [record for record in lines(folder / "run.log") if record["level"] == "error"]
+    assert [(record["message"], record["stage"]) for record in failed] == [("stage failed", "first/broken")]

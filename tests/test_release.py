@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import polars as pl
@@ -95,3 +96,11 @@ def test_a_workflow_runs_what_is_here_with_no_more_rights_than_it_needs(path):
                 assert re.search(rf"^{target[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
             else:
                 assert os.access(ROOT / command, os.X_OK)
+
+
+def test_the_dockerfile_names_what_there_is():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    [extras] = [line.removeprefix("ARG EXTRAS=") for line in lines if line.startswith("ARG EXTRAS=")]
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras.split(",")) <= known.keys()
+    assert (ROOT / "constraints.txt").is_file() and any("--constraint /src/constraints.txt" in line for line in lines)

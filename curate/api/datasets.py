@@ -125,6 +125,8 @@ def build(
     registry: Registry | None = None,
     chunk_limits: ChunkLimits | None = None,
     retry_failed: bool = False,
+    keep_going: bool = False,
+    until: str = "",
 ) -> list[Built]:
     """Builds datasets, reusing every result that still holds.
 
@@ -137,12 +139,15 @@ def build(
         wait: seconds to wait for another build in the same store.
         chunk_limits: where shards end.
         retry_failed: also ask models again for what they refused or answered unusably.
+        keep_going: build the other datasets if one fails.
+        until: stop after the step of this label of the one dataset that is named; no version of it is written.
 
     Returns:
         One :class:`Built` for each dataset in building order: version, folder, rows, funnel, warnings.
 
     Raises:
         BuildError: a stage failed; the message names it.
+        DatasetsFailedError: with ``keep_going``, the datasets that failed and why, and what was built.
         StoreError: another build is at work in this store.
     """
     from curate.engine.build import build_datasets
@@ -156,6 +161,8 @@ def build(
         wait=wait,
         chunk_limits=chunk_limits,
         retry_failed=retry_failed,
+        keep_going=keep_going,
+        until=until,
     )
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import curate
-from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, Variables, fail, load, or_fail, say
+from curate.cli.options import (
+    DEFAULT,
+    CatalogFile,
+    StoreFolder,
+    Variables,
+    fail,
+    load,
+    or_fail,
+    say,
+    warnings_on_failure,
+)
 
 app = typer.Typer()
 Rows = Annotated[int, typer.Option("--rows", "-n", help="How many rows.", min=1)]
@@ -31,7 +41,12 @@ def preview(
     from curate.engine.progress import default_progress
 
     loaded = load(catalog, set_)
-    found = or_fail(lambda: curate.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress()))
+
+    def run() -> Any:
+        with warnings_on_failure():
+            return curate.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress())
+
+    found = or_fail(run)
     if html is None:
         print(found)
         return

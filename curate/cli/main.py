@@ -33,6 +33,7 @@ from curate.cli.options import (
     or_fail,
     or_say,
     say,
+    warnings_on_failure,
 )
 from curate.cli.render import describe, first_sentence, tell_all, tell_finding
 from curate.terminal import guard_streams
@@ -140,21 +141,38 @@ def build(
             "what a server in trouble lost is asked again anyway.",
         ),
     ] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", "-k", help="Build the other datasets if one fails; the exit code is 1.")
+    ] = False,
+    until: Annotated[
+        str,
+        typer.Option(metavar="STEP", help="Stop after this step of the one dataset named; no version is written."),
+    ] = "",
 ) -> None:
     """Build datasets, reusing every cached result that is still valid."""
     from curate.engine.progress import SilentProgress, default_progress
+    from curate.errors import DatasetsFailedError
 
     loaded = load(catalog, set_)
-    built = or_fail(
-        lambda: curate.build(
-            loaded,
-            *(datasets or []),
-            wait=wait,
-            progress=SilentProgress() if quiet else default_progress(),
-            retry_failed=retry_failed,
-        )
-    )
-    tell_all(built)
+    told = SilentProgress() if quiet else default_progress()
+
+    def run() -> list[curate.Built]:
+        try:
+            with warnings_on_failure():
+                return curate.build(
+                    loaded,
+                    *(datasets or []),
+                    wait=wait,
+                    progress=told,
+                    retry_failed=retry_failed,
+                    keep_going=keep_going,
+                    until=until,
+                )
+        except DatasetsFailedError as error:
+            tell_all(error.built)
+            raise
+
+    tell_all(or_fail(run))
 
 
 @app.command()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -59,10 +62,12 @@ def without_secrets(text: str) -> str:
 
 
 def or_fail(call: Any) -> Any:
-    """Runs a call; expected errors become a message and exit code 1, all others keep their trace."""
+    """Runs a call; expected errors become a message and exit code 1, all others keep their trace; 130 is the shell's
+    code of what Ctrl-C stopped."""
     from curate.catalog import CatalogError
     from curate.errors import CurateError
 
+    code = 1
     try:
         return call()
     except CatalogError as error:
@@ -71,18 +76,46 @@ def or_fail(call: Any) -> Any:
     except CurateError as error:
         message = str(error)
     except KeyboardInterrupt:
-        message = "stopped; what was finished is kept, build again to go on"
+        message, code = "stopped; what was finished is kept, build again to go on", 130
     # Out here the error and the frames it holds (an open database among them) are gone.
-    return fail(message)
+    return fail(message, code)
+
+
+@contextlib.contextmanager
+def warnings_on_failure() -> Iterator[None]:
+    """Keeps a build's warnings, which are shown with its result, off the terminal while it runs; shows them if it
+    fails, since then there is no result."""
+    from curate.errors import CurateError
+
+    kept = _Kept(logging.WARNING)
+    logger = logging.getLogger("curate.engine")
+    logger.addHandler(kept)
+    try:
+        yield
+    except (CurateError, KeyboardInterrupt):
+        for stage, message in kept.warnings:
+            say(f"! {stage}: {message}" if stage else f"! {message}")
+        raise
+    finally:
+        logger.removeHandler(kept)
+
+
+class _Kept(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.warnings: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.warnings.append((getattr(record, "stage", ""), record.getMessage()))
 
 
 def say(message: str) -> None:
     print(without_secrets(message), file=sys.stderr)
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, code: int = 1) -> NoReturn:
     say(message)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
 
 
 def or_say(call: Any) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def tell_all(built: Sequence[Built]) -> None:
     """What several builds came to: one at length, more than one in a line each, with where the rest is said."""
-    changed = [one for one in built if one.changed]
+    changed = [one for one in built if one.changed and one.version]
     if len(changed) < 2:
         for one in built:
             tell(one)
@@ -50,10 +50,17 @@ def _many(count: int, thing: str) -> str:
 
 
 def tell(built: Built) -> None:
-    if not built.changed:
+    if not built.version:
+        last = built.funnel.steps[-1][0]
+        print(
+            f"\n{built.dataset}: stopped after {last} with {built.rows:,} rows in {built.seconds:.1f} s; no version "
+            f"was written, 'curate build {built.dataset}' goes on from here"
+        )
+    elif not built.changed:
         print(f"{built.dataset}: nothing to do, version {built.version} ({built.rows:,} rows) is up to date")
         return
-    print(f"\n{built.dataset} {built.version}: {built.rows:,} rows in {built.seconds:.1f} s\n{built.path}")
+    else:
+        print(f"\n{built.dataset} {built.version}: {built.rows:,} rows in {built.seconds:.1f} s\n{built.path}")
     print_funnel(built.funnel)
     for one in built.spending:
         tokens = one["prompt_tokens"] + one["completion_tokens"]

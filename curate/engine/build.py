@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from curate.caches import settle
@@ -11,6 +12,7 @@ from curate.catalog import Catalog
 from curate.catalog.suggestions import nearest
 from curate.engine.budget import current_build, finish_build
 from curate.engine.dataset import Built, DatasetBuilder
+from curate.engine.events import span
 from curate.engine.executors.base import Executor
 from curate.engine.executors.choose import choose_executor
 from curate.engine.executors.local import InlineExecutor
@@ -23,7 +25,7 @@ from curate.engine.store.lock import StoreLock
 from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import WorkerConfig
-from curate.errors import BuildError, DamagedError, DiskFullError, StoreError, is_disk_full
+from curate.errors import BuildError, DamagedError, DatasetsFailedError, DiskFullError, StoreError, is_disk_full
 from curate.logs import open_log
 from curate.steps import Registry
 
@@ -59,6 +61,8 @@ def build_datasets(
     wait: float = 0.0,
     chunk_limits: ChunkLimits | None = None,
     retry_failed: bool = False,
+    keep_going: bool = False,
+    until: str = "",
     recording: str = "",
 ) -> list[Built]:
     """Builds these datasets (all, if none is named) and those they are made of.
@@ -66,15 +70,20 @@ def build_datasets(
     Args:
         wait: seconds to wait for another build in the same store to end.
         retry_failed: also ask models again for what they refused or answered unusably before.
+        keep_going: build the other datasets if one fails.
+        until: the label of the last step of the one dataset that is named; no version of it is written.
         chunk_limits: where shards end (tests).
         recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
         CatalogError: something is wrong with it that can be known before anything runs.
+        DatasetsFailedError: with ``keep_going``, some datasets could not be built.
         ExecutorError: workers died, or the Ray cluster cannot be used.
         StoreError: another build is at work.
     """
+    if until:
+        _check_until(catalog, names, until)
     [built] = build_parts(
         catalog,
         registry,
@@ -84,6 +93,8 @@ def build_datasets(
         wait=wait,
         chunk_limits=chunk_limits,
         retry_failed=retry_failed,
+        keep_going=keep_going,
+        until=until,
         recording=recording,
     )
     return built
@@ -100,6 +111,8 @@ def build_parts(
     chunk_limits: ChunkLimits | None = None,
     whole: frozenset[str] = frozenset(),
     retry_failed: bool = False,
+    keep_going: bool = False,
+    until: str = "",
     recording: str = "",
 ) -> Iterator[list[Built]]:
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
@@ -109,6 +122,8 @@ def build_parts(
             None: all.
         whole: sources of which every row is needed all the same.
         retry_failed: also ask models again for what they refused or answered unusably before.
+        keep_going: build the other datasets if one fails.
+        until: see :func:`build_datasets`.
         recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
     """
     open_log()
@@ -148,8 +163,9 @@ def build_parts(
                         unsampled_sources=whole,
                         retry_failed=retry_failed,
                     )
-                    yield _build_all(context, wanted)
-                finish_build(store.root, number)
+                    yield _build_all(replace(context, keep_going=keep_going, wanted=wanted[-1], until=until), wanted)
+                if not until:
+                    finish_build(store.root, number)
             finally:
                 executor.close()
     except OSError as error:
@@ -193,7 +209,7 @@ def _build_all(context: BuildContext, names: Sequence[str]) -> list[Built]:
     while True:
         builder = DatasetBuilder(context, mended)
         try:
-            built = [one for name in names if (one := builder.build(name)) is not None]
+            built, failed = _build_each(builder, names)
             break
         except DamagedError as error:
             builder.runner.set_aside(_folder_of(context.store, error), error)
@@ -203,7 +219,53 @@ def _build_all(context: BuildContext, names: Sequence[str]) -> list[Built]:
     for one in built:
         one.mended, one.warnings = [*mended], [*mended, *one.warnings]
         one.changed = one.changed or bool(mended)
+    if failed:
+        raise DatasetsFailedError(failed, built)
     return built
+
+
+def _build_each(builder: DatasetBuilder, names: Sequence[str]) -> tuple[list[Built], dict[str, BuildError]]:
+    """What was built, and why the others were not: at most one where a build does not go on after a failure."""
+    built: list[Built] = []
+    failed: dict[str, BuildError] = {}
+    for name in names:
+        stands_on = builder.catalog.datasets[name].stands_on
+        if below := [inner for inner in stands_on if inner in failed]:
+            failed[name] = BuildError(f"not built, since it is made of {', '.join(below)}")
+            continue
+        try:
+            with span("curate dataset", dataset=name):
+                one = builder.build(name)
+        except BuildError as error:
+            if not builder.context.keep_going or isinstance(error, StoreError):  # a full disk concerns all
+                raise
+            failed[name] = error
+            continue
+        if one is not None:
+            built.append(one)
+    return built, failed
+
+
+def _check_until(catalog: Catalog, names: Sequence[str], until: str) -> None:
+    """Whether a build can stop after this step.
+
+    Raises:
+        BuildError: several datasets are named or none, it has no such step, or it has a target.
+    """
+    if len(names) != 1:
+        raise BuildError("'until' wants one dataset: a build stops after a step of that one")
+    spec = catalog.datasets.get(names[0])
+    if spec is None:
+        return  # said with all the other names
+    labels = [use.label for use in spec.steps]
+    if until not in labels:
+        known = ", ".join(labels) or "it has none"
+        raise BuildError(f"{spec.mark}: '{spec.name}' has no step '{until}'{nearest(until, labels)} (steps: {known})")
+    if spec.target is not None:
+        raise BuildError(
+            f"{spec.mark}: '{spec.name}' has a target, so all its steps run round after round; 'curate preview "
+            f"{spec.name}' shows a few rows step by step"
+        )
 
 
 def _folder_of(store: Store, error: DamagedError) -> Path:

@@ -41,8 +41,9 @@ class Built:
 
     dataset: str
     version: str
+    """Its digest; empty where the build was stopped after a step (``until``), and no version was written."""
     path: Path
-    """The version's folder."""
+    """The version's folder; without a version, the dataset's."""
     rows: int
     changed: bool
     """Whether anything had to run."""
@@ -68,7 +69,7 @@ class Built:
 
     def __repr__(self) -> str:
         done = f" in {self.seconds:.1f} s" if self.changed else ", nothing to do"
-        return f"<Built {self.dataset} {self.version}: {self.rows:,} rows{done}>"
+        return f"<Built {self.dataset} {self.version or 'without a version'}: {self.rows:,} rows{done}>"
 
     def _repr_html_(self) -> str:
         notes = [f"alarm: {message}" for message in self.alarms] + [*self.warnings, *self.mended]
@@ -116,8 +117,8 @@ class DatasetBuilder:
             shards = [piece.shard for piece in pieces if piece is not None]
             state = run_until_target(runner, spec, shards, inputs[0].kind, ancestors)
         else:
-            state = run_steps(runner, spec.steps, pieces, spec.seed, ancestors)
-        built = self._write(spec, kind, state, inputs)
+            state = run_steps(runner, spec.steps[: self._last(spec)], pieces, spec.seed, ancestors)
+        built = self._write(spec, kind, state, inputs) if self._last(spec) is None else self._unfinished(spec, state)
         if built is None:
             runner.plan.versions[name] = None
             inputs_of[name] = Inputs(kind, None, ancestors=state.ancestors)
@@ -133,10 +134,24 @@ class DatasetBuilder:
         built.seconds = time.perf_counter() - started
         if not runner.planning:
             about = {"dataset": name, "version": built.version, "rows": built.rows, "seconds": round(built.seconds, 3)}
-            _log.info("built" if built.changed else "up to date", extra=about)
+            done = "built" if built.changed else "up to date"
+            _log.info(done if built.version else f"stopped after {self.context.until}", extra=about)
             for message in built.alarms:
                 _log.warning(message, extra={"dataset": name, "alarm": True})
         return built
+
+    def _last(self, spec: Dataset) -> int | None:
+        """How many of a dataset's steps are run; None: all, and a version is written."""
+        labels = [use.label for use in spec.steps]
+        return labels.index(self.context.until) + 1 if self.context.until and spec.name == self.context.wanted else None
+
+    def _unfinished(self, spec: Dataset, state: PipelineState) -> Built:
+        """What there is after the last step that was asked for, where no version is written."""
+        state.funnel.kept = state.languages()
+        warnings = [f"{stage}: {message}" for stage, message in self.runner.record.warnings]
+        alarms = state.funnel.alarms(self.catalog.run.alarm)
+        rows = sum(state.funnel.kept.values())
+        return Built(spec.name, "", self.store.dataset(spec.name), rows, False, state.funnel, warnings, alarms)
 
     def _write(self, spec: Dataset, kind: Kind, state: PipelineState, inputs: Sequence[Inputs]) -> Built | None:
         """The version that the rows make, written if it is not there."""

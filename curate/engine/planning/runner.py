@@ -7,7 +7,6 @@ files → version.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from curate.catalog import Catalog, Reference, StepUse
+from curate.engine.budget import spent
+from curate.engine.events import StageEvents
 from curate.engine.executors.base import Executor
 from curate.engine.planning.models import bound_model
 from curate.engine.planning.partition import Partition
@@ -27,7 +28,7 @@ from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import Task, serialize_params
-from curate.errors import DamagedError, from_record
+from curate.errors import CurateError, DamagedError, from_record
 from curate.rows import Kind
 from curate.steps import Model
 
@@ -59,6 +60,12 @@ class BuildContext:
     """Sources of which every row is needed all the same."""
     retry_failed: bool = False
     """Whether questions to models that failed for good are asked again."""
+    keep_going: bool = False
+    """Whether a dataset that fails leaves the others to be built."""
+    wanted: str = ""
+    until: str = ""
+    """The label of the last step of the dataset ``wanted`` that is run, and no version of it is written; empty: all
+    are run."""
 
 
 @dataclass(frozen=True)
@@ -223,31 +230,28 @@ class TaskRunner:
     def _run(self, missing: Sequence[tuple[str, int, Task]], results: dict[str, Results]) -> None:
         executor = self.context.executor
         assert executor is not None
-        expected: dict[str, int] = {}
-        for stage, _, task in missing:
-            expected[stage] = expected.get(stage, 0) + task.rows
-        left = {stage: sum(other == stage for other, _, _ in missing) for stage in expected}
-        begun = time.perf_counter()
-        for stage, rows in expected.items():
-            _log.info(
-                "stage begins", extra={"dataset": self.record.name, "stage": stage, "tasks": left[stage], "rows": rows}
-            )
-            self.context.progress.begin(stage, rows)
-        for index, result in executor.run([task for _, _, task in missing], self.context.progress.advance):
-            stage, place, task = missing[index]
-            if "error" in result:
-                if result["kind"] == "DamagedError":
-                    raise DamagedError(Path(result["path"]), result["why"])
-                trace = f"\n{result['trace']}" if result.get("trace") else ""
-                shard = f" (shard {task.payload['shard']})" if "shard" in task.payload else ""
-                raise from_record(result, f"{stage}{shard}: {result['error']}{trace}")
-            results[stage][place] = result
-            self._tried.add((task.step, task.key))
-            left[stage] -= 1
-            if not left[stage]:
-                seconds = round(time.perf_counter() - begun, 3)
-                _log.info("stage ends", extra={"dataset": self.record.name, "stage": stage, "seconds": seconds})
-                self.context.progress.end(stage)
+        events = StageEvents(self.record.name, self.context.progress, self._spent_on)
+        for stage in dict.fromkeys(stage for stage, _, _ in missing):
+            tasks = [task for other, _, task in missing if other == stage]
+            events.begin(stage, len(tasks), sum(task.rows for task in tasks))
+        try:
+            for index, result in executor.run([task for _, _, task in missing], self.context.progress.advance):
+                stage, place, task = missing[index]
+                if "error" in result:
+                    raise _task_error(stage, task, result)
+                results[stage][place] = result
+                self._tried.add((task.step, task.key))
+                events.task_ends(stage)
+        except CurateError as error:
+            events.fail(error)
+            raise
+
+    def _spent_on(self, stage: str) -> dict[str, int | float]:
+        """Calls, tokens and money of a stage in this build, models together; nothing where no model was paid."""
+        paid = spent(self.context.store.root, self.context.build, self.record.name)
+        of_stage = [one for one in paid if one["stage"] == stage]
+        names = ("calls", "prompt_tokens", "completion_tokens", "money")
+        return {name: sum(one[name] for one in of_stage) for name in names} if of_stage else {}
 
     def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int] | None:
         """For how many rows of a result models have to be asked again: lost in passing, failed for good; None if
@@ -319,6 +323,15 @@ class TaskRunner:
             "ancestors": list(ancestors),
             "tables": {name: [shard.path for shard in self.record.tables.get(name) or ()] for name in names},
         }
+
+
+def _task_error(stage: str, task: Task, result: Mapping[str, Any]) -> CurateError:
+    """The error of a task, as the class it had in the worker, with its stage and shard."""
+    if result["kind"] == "DamagedError":
+        return DamagedError(Path(result["path"]), result["why"])
+    trace = f"\n{result['trace']}" if result.get("trace") else ""
+    shard = f" (shard {task.payload['shard']})" if "shard" in task.payload else ""
+    return from_record(result, f"{stage}{shard}: {result['error']}{trace}")
 
 
 def _why_again(rows: Sequence[tuple[int, int]]) -> list[str]:
