@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import socket
@@ -17,12 +18,13 @@ import stat
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
+
+_LOG = logging.getLogger("curate.engine")
 
 _NODES = "nodes"
 _BATCH = 500
@@ -231,11 +233,7 @@ def settle(cache: Path) -> None:
             try:
                 _bring(file, cache / file.relative_to(node))
             except (sqlite3.Error, OSError) as error:
-                warnings.warn(
-                    f"{file} cannot be brought into the cache ({error}); delete it if this comes again",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                _LOG.warning(f"{file} cannot be brought into the cache ({error}); delete it if this comes again")
         if not any(path.is_file() for path in node.rglob("*")):
             shutil.rmtree(node, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -265,7 +263,7 @@ def empty_logs(cache: Path) -> None:
         try:
             _checkpoint(file.with_name(file.name.removesuffix("-wal")))
         except sqlite3.Error as error:
-            warnings.warn(f"{file} cannot be read ({error})", RuntimeWarning, stacklevel=2)
+            _LOG.warning(f"{file} cannot be read ({error})")
 
 
 def _checkpoint(file: Path) -> None:
@@ -322,9 +320,7 @@ def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: s
     connection = _opened(file, set_up)
     kept = salvage(aside, connection)
     rest = f" ({kept:,} could be kept)" if kept else ""
-    warnings.warn(
-        f"{file} is damaged ({why}); it was moved to {aside.name}: {lost}{rest}", RuntimeWarning, stacklevel=3
-    )
+    _LOG.warning(f"{file} is damaged ({why}); it was moved to {aside.name}: {lost}{rest}")
     return connection
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,6 +40,24 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return self._redact(orjson.dumps(line, default=str).decode())
+
+
+class _Terminal(logging.Handler):
+    """Warnings on stderr, the message alone."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._redact = Redactor(secrets_of_environment(), sure=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self._redact(record.getMessage()), file=sys.stderr)
+
+
+def show_warnings() -> None:
+    """Shows warnings of curate on stderr, also where they go to a log file. Does so once."""
+    logger = logging.getLogger("curate")
+    if not any(isinstance(handler, _Terminal) for handler in logger.handlers):
+        logger.addHandler(_Terminal())
 
 
 def open_log(path: str | Path | None = None) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,22 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         text=True,
         env={**os.environ, **environment},
     )
+
+
+@pytest.mark.parametrize("options", [(), ("--log-file", "run.log")])
+def test_a_cache_that_is_damaged_is_one_line_on_the_terminal_and_a_record_of_the_log(folder, options):
+    assert run(folder, "build", "-q").returncode == 0
+    (folder / ".curate" / "spending.sqlite").write_text("no database")
+    done = run(folder, *options, "build", "-q")
+    assert done.returncode == 0
+    [line] = [line for line in done.stderr.splitlines() if "spending.sqlite" in line]
+    assert re.match(
+        r"\S+spending.sqlite is damaged \(.*\); it was moved to spending.sqlite.damaged-\S+: what builds", line
+    )
+    assert "Warning" not in done.stderr
+    if options:
+        [record] = [record for record in lines(folder / "run.log") if record["message"] == line]
+        assert record["level"] == "warning" and record["logger"] == "curate.engine"
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])

@@ -36,6 +36,7 @@ from curate.cli.options import (
     warnings_on_failure,
 )
 from curate.cli.render import describe, first_sentence, tell_all, tell_finding
+from curate.logs import show_warnings
 from curate.terminal import guard_streams
 
 
@@ -358,6 +359,7 @@ app.add_typer(cli_recipes.app, name="recipes")
 def main() -> None:
     """Entry point of the ``curate`` command."""
     guard_streams()
+    show_warnings()
     try:
         app()
     except Exception:  # noqa: BLE001 - a defect of ours keeps its trace, but tells no credentials

@@ -10,7 +10,7 @@ interrupted is carried on, whatever the store still shows then.
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ from curate.erase.places import Gone
 from curate.erase.select import Tree, all_quarantined, files, find_lines, find_rows
 from curate.errors import BuildError, DamagedError, StoreError
 from curate.steps import Registry
+
+_LOG = logging.getLogger("curate.engine")
 
 
 @dataclass
@@ -180,10 +182,8 @@ def _noted(store: Store) -> dict[str, Any]:
     try:
         return read_sealed(_note(store)) or {}
     except DamagedError as error:
-        warnings.warn(
-            f"{error.path} is damaged: an erasure that was begun is carried on by the list beside the catalog alone",
-            RuntimeWarning,
-            stacklevel=3,
+        _LOG.warning(
+            f"{error.path} is damaged: an erasure that was begun is carried on by the list beside the catalog alone"
         )
         return {}
 

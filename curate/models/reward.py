@@ -7,7 +7,7 @@ Needs the extra ``torch``. Code from the Hub is never run (``trust_remote_code``
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,6 +23,8 @@ from curate.models.loading.devices import OnDevice
 from curate.models.loading.supported import Supported
 from curate.models.loading.weights import Weights
 from curate.steps.models import Done, RewardModel
+
+_LOG = logging.getLogger("curate.models")
 
 Conversation = tuple[tuple[str, str], ...]
 Scores = npt.NDArray[np.float32]
@@ -132,11 +134,7 @@ class Reward(OnDevice, Weights):
     def _supports(self) -> Callable[[str], bool]:
         if self.languages is not None:
             return Supported(self.languages).__contains__
-        warnings.warn(
-            f"the model {self.model} does not declare its languages, so all are scored. Set 'languages:'",
-            UserWarning,
-            stacklevel=3,
-        )
+        _LOG.warning(f"the model {self.model} does not declare its languages, so all are scored. Set 'languages:'")
         return lambda language: True
 
 

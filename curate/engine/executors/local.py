@@ -21,7 +21,7 @@ from curate.engine.tasks.context import close_models
 from curate.engine.tasks.run import run_task
 from curate.engine.tasks.task import Task, WorkerConfig
 from curate.errors import ExecutorError
-from curate.logs import open_log
+from curate.logs import open_log, show_warnings
 
 
 class InlineExecutor:
@@ -148,6 +148,7 @@ def _prepare(queue: Any, exclusive: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if exclusive:
         signal.signal(signal.SIGTERM, _leave)
+    show_warnings()
     open_log()
     _SAY = queue
     queue.put((_BEGUN, 0))

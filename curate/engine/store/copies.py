@@ -4,8 +4,8 @@ knows where they lie."""
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from pathlib import Path
 from curate.engine.store.integrity import read_sealed, seal
 from curate.engine.store.store import Store, write_atomically
 from curate.errors import DamagedError
+
+_LOG = logging.getLogger("curate.engine")
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,7 @@ def note_copy(store: Store, dataset: str, version: str, path: Path) -> None:
     try:
         write_atomically(record, seal(about))
     except OSError as error:
-        warnings.warn(
-            f"{path} could not be noted in the store, so 'curate forget' will not know of it: {error}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        _LOG.warning(f"{path} could not be noted in the store, so 'curate forget' will not know of it: {error}")
 
 
 def copies(store: Store) -> Iterator[Copy]:

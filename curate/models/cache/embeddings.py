@@ -9,9 +9,9 @@ cannot be used gives a warning, never an error.
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import time
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -28,6 +28,8 @@ from curate.caches import Cache, is_damage, move_aside, transaction
 from curate.models.embedding.preprocess import normalize_rows
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
+
+_LOG = logging.getLogger("curate.models")
 
 Vectors = npt.NDArray[np.float32]
 
@@ -97,21 +99,17 @@ class EmbeddingCache(Cache):
                     # Another process may have begun a new one meanwhile.
                     if mine in (None, _inode(self.file)):
                         with suppress(FileNotFoundError):
-                            warnings.warn(
+                            _LOG.warning(
                                 f"the embedding cache {self.file} is damaged ({error}); it was moved to"
-                                f" {move_aside(self.file).name}: its vectors are computed again",
-                                RuntimeWarning,
-                                stacklevel=4,
+                                f" {move_aside(self.file).name}: its vectors are computed again"
                             )
                     return
                 self._given_up = True
                 busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
                 advice = "another process holds it" if busy else "delete the file if this comes again"
-                warnings.warn(
+                _LOG.warning(
                     f"the embedding cache {self.file.name} in {self.file.parent} cannot be used ({error}); going on"
-                    f" without it, {advice}",
-                    RuntimeWarning,
-                    stacklevel=4,
+                    f" without it, {advice}"
                 )
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, npt.NDArray[np.float16]]:

@@ -9,11 +9,11 @@ stores responses from another thread a few milliseconds later, many per commit.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import sqlite3
 import threading
 import time
-import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +23,8 @@ import orjson
 
 from curate.caches import ANSWERS, Cache, is_damage, open_sound, transaction
 from curate.errors import DiskFullError, ModelError, is_disk_full
+
+_LOG = logging.getLogger("curate.models")
 
 _GATHER = 0.002
 """Seconds the writer lets responses accumulate before it commits them together."""
@@ -100,11 +102,7 @@ class AnswerCache(Cache):
                     pass
             damaged.append((key,))
         if damaged:
-            warnings.warn(
-                f"{len(damaged):,} answers in {self.file} are damaged; they are asked for again",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+            _LOG.warning(f"{len(damaged):,} answers in {self.file} are damaged; they are asked for again")
             if own:
                 connection.executemany("DELETE FROM answers WHERE key = ?", damaged)
         return found

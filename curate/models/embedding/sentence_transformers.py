@@ -7,7 +7,7 @@ the extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -22,6 +22,8 @@ from curate.models.loading.devices import OnDevice
 from curate.models.loading.hub import digest_folder, resolve_commit
 from curate.models.loading.supported import Supported
 from curate.steps import Encoder, Model, StepError
+
+_LOG = logging.getLogger("curate.models")
 
 LABSE = "sentence-transformers/LaBSE"
 # The languages of LaBSE's model card.
@@ -178,10 +180,8 @@ class SentenceTransformers(OnDevice, Model):
             return Supported(self.languages).__contains__
         if self._is_labse():
             return Supported(LABSE_LANGUAGES).__contains__
-        warnings.warn(
+        _LOG.warning(
             f"the model {self.model} does not say which languages it is good for; every language is assessed. Give"
-            " 'languages:'",
-            UserWarning,
-            stacklevel=3,
+            " 'languages:'"
         )
         return lambda language: True

@@ -7,8 +7,8 @@ another machine use ``openai`` with the address of ``vllm serve``.
 
 from __future__ import annotations
 
+import logging
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -27,6 +27,8 @@ from curate.models.loading.hub import digest_folder, resolve_commit
 from curate.models.loading.supported import Supported
 from curate.models.vllm.engine import VllmGenerator
 from curate.steps.models import Model
+
+_LOG = logging.getLogger("curate.models")
 
 OLDEST = (0, 30)
 # Performance options. Every other option may change answers and is part of the cache key.
@@ -263,11 +265,9 @@ class Vllm(Model):
         if self.batch_invariant:
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
         elif os.environ.get("VLLM_BATCH_INVARIANT") == "1":
-            warnings.warn(
+            _LOG.warning(
                 "VLLM_BATCH_INVARIANT is set, so the model computes as with 'batch_invariant: true', although its"
-                " catalog does not set it",
-                UserWarning,
-                stacklevel=3,
+                " catalog does not set it"
             )
 
     def _arguments(self, name: str, folder: Path | None) -> dict[str, Any]:
