@@ -140,7 +140,7 @@ class Answer:
     value: Any = None
     """The JSON value, if a schema was given and matches."""
     problem: str = ""
-    """The reason, for ``invalid``, ``filtered`` and ``failed``."""
+    """The reason, for ``invalid``, ``filtered`` and ``failed``, and for ``length`` if the rest cannot be used."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     logprobs: tuple[TokenLogprob, ...] = ()

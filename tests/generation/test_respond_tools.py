@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -90,6 +91,21 @@ def test_a_call_without_text_is_an_answer(kind, respond):
     with FaultServer(lambda body, times: in_protocol(body, [("hali_ya_hewa", {"mji": "Ulm"})])) as server:
         (row,), bad = respond(kind, server, [{"prompt": [ASKED], "language": "ar", "tools": TOOLS}])
     assert not bad and row["messages"][-1]["content"] == "" and len(row["messages"][-1]["tool_calls"]) == 1
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_an_answer_that_is_cut_off_while_it_calls_tools_is_never_kept_without_its_calls(kind, respond):
+    cut = {OpenAI: "length", Anthropic: "max_tokens", Gemini: "MAX_TOKENS"}[kind]
+
+    def answer(body, times):
+        reply = in_protocol(body, [("hali_ya_hewa", {"mji": "Ulm"})], "Let me look.") if "tools" in body else Reply("ح")
+        return dataclasses.replace(reply, finish=cut)
+
+    rows = [{"prompt": [ASKED], "language": "ar", "tools": TOOLS}, {"prompt": [ASKED], "language": "ar"}]
+    with FaultServer(answer) as server:
+        (kept,), (lost,) = respond(kind, server, rows, on_length="keep")
+    assert kept["messages"][-1]["content"] == "ح" and kept["attributes"]["respond.finish"] == "length"
+    assert lost.reason == "cut off while it calls a tool (hali_ya_hewa)" and "Let me look." in lost.raw
 
 
 @pytest.mark.parametrize("kind", MODELS)

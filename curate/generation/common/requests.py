@@ -135,16 +135,17 @@ def ask(
 
 
 def ensure_complete(answer: Answer, *, cut: bool = False) -> None:
-    """Refuses an answer that does not satisfy the schema, or (unless ``cut``) one that was cut off.
+    """Refuses an answer that does not satisfy the schema, or one that was cut off (with ``cut`` only if it calls tools).
 
     Raises:
         InvalidResponse: the answer is incomplete or invalid.
     """
     if answer.finish == "invalid":
         raise InvalidResponse(answer.problem or "it is not what the schema asks for")
-    if answer.finish == "length" and not cut:
+    if answer.finish == "length" and (answer.problem or not cut):
+        after = f" after {answer.completion_tokens} tokens" if answer.completion_tokens else ""
         raise InvalidResponse(
-            f"cut off after {answer.completion_tokens} tokens" if answer.completion_tokens else "cut off",
+            answer.problem or f"cut off{after}",
             again=False,
             trouble="length",
         )

@@ -87,7 +87,7 @@ class RespondParams(Prompting, RowStep):
     """The tags around the reasoning, for servers that do not return it separately."""
     on_length: Literal["quarantine", "keep", "drop"] = "quarantine"
     """What to do with an answer cut off at ``sampling.max_tokens``: quarantine it, keep it, or drop it with a warning
-    only."""
+    only. One that was cut off while it calls tools is never kept."""
     strip: bool = True
     """Whether to strip whitespace around an answer."""
     logprob: bool = False

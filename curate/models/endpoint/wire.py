@@ -231,7 +231,11 @@ class Wire(ABC):
             return known.replace(problem=problem, error=ContentFilterError.__name__)
         if reply.finish == "failed":
             return known.replace(problem=reply.problem[:500], error=BadRequestError.__name__)
-        if reply.calls and reply.finish == "stop":
+        if reply.calls and reply.finish == "length":
+            # Its last call may be incomplete, and without its calls its text is another answer.
+            name = reply.calls[-1].name
+            known = known.replace(problem=f"cut off while it calls a tool ({name[:100]})")
+        elif reply.calls:
             if broken := next((call.name for call in reply.calls if not _is_object(call.arguments)), None):
                 return known.replace(finish="invalid", problem=f"the arguments of its call of '{broken}' are not JSON")
             known = known.replace(tool_calls=tuple(call.row_form() for call in reply.calls))
