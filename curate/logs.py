@@ -43,14 +43,16 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Terminal(logging.Handler):
-    """Warnings on stderr, the message alone."""
+    """Warnings and errors on stderr: the message, and what an error left as its trace."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self._formatter = logging.Formatter()
         self._redact = Redactor(secrets_of_environment(), sure=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self._redact(record.getMessage()), file=sys.stderr)
+        trace = f"\n{self._formatter.formatException(record.exc_info)}" if record.exc_info else ""
+        print(self._redact(record.getMessage() + trace), file=sys.stderr)
 
 
 def show_warnings() -> None:

@@ -4,14 +4,16 @@ found again anywhere."""
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
+from collections import deque
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import yaml
-from questions import ask
+from servers.batches import BatchServer
 from servers.llm import FaultServer, Reply, gemini_error, refusal
 from typer.testing import CliRunner
 
@@ -19,6 +21,10 @@ import curate
 from curate.catalog import CatalogError
 from curate.engine.store.store import FileDigests
 from curate.errors import ModelError, PublishError
+from curate.models.endpoint.errors import classify_response, not_json
+from curate.models.openai.model import OpenAI
+from curate.redact import Redactor
+from curate.steps.models import Request
 
 PASSWORD, QUERY, KEY, HEADER, SHORT = "pw/Kanari 777", "queryKanari888", "keyKanari999", "headKanari666", "KNR5x"
 ENVIRONMENT = {
@@ -247,6 +253,79 @@ def test_nor_is_what_servers_of_other_protocols_repeat(way, house, clean):
     assert said and {KEY} <= {value for headers in server.headers for value in headers.values()}
 
 
+class Repeating(BatchServer):
+    """Says in the place of ``@heard@`` whatever it was sent with its last request."""
+
+    def other(self, method, path, headers, data):
+        reply = super().other(method, path, headers, data)
+        if reply is None or reply.body is None:
+            return reply
+        plain = headers.get("authorization", "").removeprefix("Basic ").encode()
+        told = [*headers.values(), base64.b64decode(plain + b"==", validate=False).decode(errors="replace"), path]
+        said = json.dumps(" | ".join(told))[1:-1]
+        return dataclasses.replace(
+            reply, body=reply.body.replace(b"@heard@", said.encode()).replace(WHY, said.encode())
+        )
+
+
+WHY = b"the model is not one for batches"
+"""Why a batch failed, as the server says it."""
+PAGE = Reply(status=500, body=b"<html>@heard@</html>")
+IN_BATCHES = {
+    "at_submit": {"at_submit": [refusal(400, "@heard@"), refusal(401, "x" * 480 + "@heard@"), PAGE]},
+    "id": {"at_submit": [Reply(body=b'{"id": "", "name": "", "error": {"message": "@heard@"}}')] * 2},
+    "at_poll": {"at_poll": [refusal(404, "@heard@"), PAGE, refusal(429, "@heard@")]},
+    "at_results": {"at_results": [refusal(403, "@heard@"), PAGE, Reply(body=b"{@heard@")]},
+    "failed": {"state": "failed"},
+    "lines": {"strange": ["{@heard@", '{"custom_id": "@heard@"}', '{"error": {"message": "@heard@"}}']},
+}
+IN_RESULTS = {
+    "400": lambda: refusal(400, "@heard@"),
+    "500": lambda: refusal(500, "@heard@"),
+    "filtered": lambda: refusal(400, "@heard@", "content_filter"),
+    "answer": lambda: Reply("you sent @heard@"),
+}
+
+
+@pytest.mark.parametrize("way", [*IN_BATCHES, *IN_RESULTS])
+def test_nor_is_what_a_batch_interface_repeats(way, house, clean, monkeypatch):
+    monkeypatch.setattr("curate.models.endpoint.batch_dispatcher.FIRST_POLL", 0.01)
+    needles = tuple(needle for needle in NEEDLES if needle != SHORT or way != "answer")
+    given = {"model": "m", "url": "${T_URL}", "headers": {"X-Key": "${T_HEADER}", "X-Short": "${T_SHORT}"}}
+    given |= {"batch": True, "retries": 0, "max_failed": 1.0, "deadline": 0.5, "timeout": 10}
+    said = ""
+    for use in ("openai", "anthropic", "gemini"):
+        script = IN_RESULTS.get(way, lambda: Reply("A fine answer."))
+        wanted = {name: deque(value) if name[:3] == "at_" else value for name, value in IN_BATCHES.get(way, {}).items()}
+        builds = max(len(value) if isinstance(value, deque) else 1 for value in [0, *wanted.values()])
+        with Repeating(lambda body, times, script=script: script(), polls=0, **wanted) as server:
+            key = {} if use == "openai" else {"api_key": "${T_KEY}"}
+            house(
+                server,
+                models={use: {"use": use, **given, **key}},
+                datasets={use: {"from": "rows", "steps": [{"respond": {"model": use, "max_error_rate": 1.0}}]}},
+            )
+            for _ in range(builds):
+                said += clean("--log-file", "log.jsonl", "build", "-q", needles=needles)
+        assert any(HEADER in headers.values() for headers in server.sent_headers), "the secrets were sent"
+        assert use == "openai" or any(KEY in headers.values() for headers in server.sent_headers)
+    assert "***" in said or way not in ("400", "500", "at_submit", "at_poll")
+
+
+@pytest.mark.parametrize("secret", [SHORT, "swordfish", "keyKanari999"])
+@pytest.mark.parametrize("form", ["<html>{}</html>", '{{"error": {{"message": "{}"}}}}', "{}"])
+def test_no_part_of_a_secret_is_left_where_a_message_is_cut(secret, form):
+    redact, wire = Redactor([secret]), OpenAI(url="http://a", model="m").wire()
+    for before in (*range(50, 90), *range(470, 510)):
+        body = form.format("-" * before + secret + "-" * 600).encode()
+        for status in (200, 400, 500):
+            if status == 200:
+                error = not_json({}, body, "http://a", redact, "no JSON")
+            else:
+                error = classify_response(status, {}, body, "http://a", redact, wire)
+            assert not any(secret[:length] in str(error) for length in range(4, len(secret))), (before, str(error))
+
+
 def test_no_command_tells_a_secret(house, clean, tmp_path):
     with FaultServer() as server:
         server.script = lambda body, times: (
@@ -277,7 +356,7 @@ def test_an_error_of_the_library_tells_no_secret(house):
         catalog = curate.load_catalog(house(server))
         for name in ("basic", "bearer"):
             with pytest.raises(ModelError) as caught:
-                catalog.models[name].load(cache=None, threads=1).generate([ask("x")])
+                catalog.models[name].load(cache=None, threads=1).generate([Request((("user", "x"),))])
             assert not [needle for needle in NEEDLES if needle in str(caught.value) + repr(caught.value)]
 
 

@@ -9,8 +9,8 @@ frame from elsewhere and none from inside a row.
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from curate.errors import CurateError
+
+_LOG = logging.getLogger("curate.outputs")
 
 HOST = "127.0.0.1"
 POLICY = (
@@ -139,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         except CurateError as error:
             self._problem(HTTPStatus.BAD_REQUEST, str(error))
         except Exception:  # noqa: BLE001 - the server goes on; what happened is told in the terminal and on the page
-            traceback.print_exc()
+            _LOG.exception("a defect in curate:")
             self._problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a defect in curate; the terminal has the traceback")
         else:
             self._send(response)

@@ -217,6 +217,29 @@ def test_a_batch_whose_submission_was_not_answered_is_found_by_the_next_build(ki
         assert server.asked_by_batch == [["another"], ["a", "b"]] and not records(tmp_path)
 
 
+class Odd(BatchServer):
+    """Lists batches of others too, which are not as its protocol describes them."""
+
+    def other(self, method, path, headers, data):
+        reply = super().other(method, path, headers, data)
+        if method == "GET" and "?" in path:
+            told = json.loads(reply.body)
+            counts = {"request_counts": {"processing": 2}}
+            odd = [{"metadata": "none", **counts}, {"created_at": "soon", **counts}, 4]
+            odd.append({"id": "batch_9", "created_at": "2020-01-01T00:00:00", **counts})
+            told = {key: [*odd, *value] if isinstance(value, list) else value for key, value in told.items()}
+            return Reply(body=json.dumps(told).encode())
+        return reply
+
+
+def test_other_batches_in_the_list_may_be_of_any_form(kind, tmp_path):
+    with Odd(echo, cut_after=1) as server:
+        with pytest.raises(ServerError, match="not known"):
+            load(kind, server, tmp_path).generate([ask("a"), ask("b")])
+        answers = load(kind, server, tmp_path).generate([ask("a"), ask("b")])
+        assert [answer.text for answer in answers] == ["you said a", "you said b"] and len(server.batches) == 1
+
+
 def test_a_batch_that_the_server_never_made_is_submitted_again(kind, tmp_path):
     with BatchServer(echo, at_submit=deque([Reply(body=b"{}", cut=-1)])) as server:
         with pytest.raises(ServerError, match="not known"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import shutil
 import signal
@@ -23,6 +25,7 @@ import curate
 from curate.cli.main import app
 from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
+from curate.logs import show_warnings
 from curate.preferences.review.labels_file import Label, read_labels, write_labels
 from curate.rows import Kind, schema
 from curate.rows.kinds import message_columns
@@ -305,6 +308,21 @@ def test_thai_and_chinese_differences_are_letters_not_lines():
 
 
 # ------------------------------------------------------------------------------------------------------------ labels
+def test_a_defect_is_told_in_the_terminal_without_credentials_and_the_server_goes_on(store, monkeypatch, capfd):
+    monkeypatch.setenv("HF_TOKEN", "hf_KanariToken4444")
+    monkeypatch.setattr("outputs.view.app.App.__call__", lambda self, request: 1 / int(f"0 {os.environ['HF_TOKEN']}"))
+    monkeypatch.setattr(logging.getLogger("curate"), "handlers", [])
+    show_warnings()
+    view = View(store)
+    with serving(view) as client:
+        for _ in range(2):
+            status, _, page = client.ask("/")
+            assert status == 500 and "a defect in curate" in page
+    told = capfd.readouterr().err
+    assert told.count("ValueError: invalid literal for int() with base 10: '0 ***'") == 2 and "Kanari" not in told
+    assert view.address.rpartition("=")[2] not in told
+
+
 def test_labels_go_to_the_file_that_the_step_reads(client, read, store, tmp_path):
     [row] = read.page(Filter(state="dropped", language="en"), 1)
     path = f"{client.base}/label/{row['id']}"

@@ -135,7 +135,7 @@ def ask(
 
 
 def ensure_complete(answer: Answer, *, cut: bool = False) -> None:
-    """Refuses an answer that does not satisfy the schema, or one that was cut off (with ``cut`` only if it calls tools).
+    """Refuses an answer that does not satisfy the schema or was cut off (with ``cut`` only if it calls tools).
 
     Raises:
         InvalidResponse: the answer is incomplete or invalid.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from curate.models.endpoint.batches import (
     entries,
     given_id,
     json_object,
+    text_in,
 )
 from curate.models.endpoint.http import EndpointClient
 from curate.models.endpoint.wire import RequestBody, count
@@ -44,10 +45,10 @@ class AnthropicBatches(BatchInterface):
         page = await client.call("GET", "/messages/batches?limit=100")
         submitted = datetime.fromisoformat(record.submitted)
         for one in entries(page, "data"):
-            counts, created = one.get("request_counts"), one.get("created_at")
-            if one.get("id") in known or not isinstance(counts, dict) or not isinstance(created, str):
+            counts, created = one.get("request_counts"), _time(text_in(one, "created_at"))
+            if one.get("id") in known or not isinstance(counts, dict) or created is None:
                 continue
-            near = abs(datetime.fromisoformat(created) - submitted) < _NEAR
+            near = abs(created - submitted) < _NEAR
             if near and sum(map(count, counts.values())) == len(record.keys):
                 return given_id(one)
         return None
@@ -63,6 +64,15 @@ class AnthropicBatches(BatchInterface):
         # Not the address that the server gives for them, which would be sent the key wherever it is.
         async for line in client.lines(f"/messages/batches/{quote(batch.id, safe='')}/results"):
             yield _result(line)
+
+
+def _time(text: str) -> datetime | None:
+    """A time that the server gives; None if it is none."""
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def _result(line: bytes) -> BatchResult | None:

@@ -115,6 +115,14 @@ def entries(page: Any, name: str) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
+def text_in(entry: Mapping[str, Any], *names: str) -> str:
+    """The text below these names in an object; empty if there is none."""
+    found: Any = entry
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
 def given_id(given: Any, name: str = "id") -> str:
     """The id in what a server says of a new file or batch.
 

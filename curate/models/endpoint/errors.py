@@ -105,7 +105,7 @@ def classify_response(
         place: the address, without credentials.
         redact: removes credentials from the server's message.
     """
-    return _error(status, headers, _report(body, headers, wire), place, redact, wire)
+    return _error(status, headers, _report(body, headers, redact, wire), place, redact, wire)
 
 
 def classify_error_body(
@@ -209,14 +209,15 @@ def _classify(
     return kind(text, retry_after=wait, load=status not in (409, 425), counts=wait is None)
 
 
-def _report(body: bytes, headers: Mapping[str, str], wire: Wire) -> ErrorReport:
+def _report(body: bytes, headers: Mapping[str, str], redact: Redact, wire: Wire) -> ErrorReport:
     """What the body of an error says."""
     try:
         return wire.report_error(read_json(body), headers)
     except ValueError:
         text = " ".join(body[:4_000].decode(errors="replace").split())
         if text and ("text/html" in headers.get("content-type", "").lower() or text[:1] == "<"):
-            return ErrorReport(f"an HTML page, which begins {text[:_MAX_EXCERPT]!r}")
+            # A part of a secret at the cut would not be known any more.
+            return ErrorReport(f"an HTML page, which begins {redact(text)[:_MAX_EXCERPT]!r}")
         return ErrorReport(text)
 
 

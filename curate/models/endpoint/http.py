@@ -246,9 +246,7 @@ class EndpointClient:
         async with self._open("GET", path, headers={"Accept": "*/*"}, part=self.endpoint.timeout) as (response, place):
             if response.status_code != 200:
                 body = await _read(response, LARGEST_ANSWER, place)
-                raise classify_response(
-                    response.status_code, response.headers, body, place, self.endpoint.redact, self.wire
-                )
+                self._parse(response.status_code, response.headers, body, place)
             rest = bytearray()
             async for part in response.aiter_bytes(_PART):
                 *whole, last = part.split(b"\n")

@@ -8,7 +8,16 @@ from urllib.parse import quote
 
 import orjson
 
-from curate.models.endpoint.batches import Batch, BatchInterface, BatchRecord, BatchResult, State, entries, given_id
+from curate.models.endpoint.batches import (
+    Batch,
+    BatchInterface,
+    BatchRecord,
+    BatchResult,
+    State,
+    entries,
+    given_id,
+    text_in,
+)
 from curate.models.endpoint.http import EndpointClient
 from curate.models.endpoint.wire import RequestBody
 
@@ -63,7 +72,7 @@ class GeminiBatches(BatchInterface):
         while True:
             page = await client.call("GET", f"/batches?pageSize=100{after}")
             for one in entries(page, "operations"):
-                if (one.get("metadata") or {}).get("displayName") == f"curate-{record.name}":
+                if text_in(one, "metadata", "displayName") == f"curate-{record.name}":
                     return given_id(one, "name")
             token = page.get("nextPageToken") if isinstance(page, dict) else None
             if not token:

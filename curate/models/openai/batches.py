@@ -17,6 +17,7 @@ from curate.models.endpoint.batches import (
     entries,
     given_id,
     json_object,
+    text_in,
 )
 from curate.models.endpoint.http import EndpointClient
 from curate.models.endpoint.wire import RequestBody
@@ -61,7 +62,7 @@ class OpenAIBatches(BatchInterface):
             page = await client.call("GET", f"/batches?limit=100{after}")
             listed = entries(page, "data")
             for one in listed:
-                if (one.get("metadata") or {}).get(_NAME) == record.name:
+                if text_in(one, "metadata", _NAME) == record.name:
                     return given_id(one)
             if not (listed and page.get("has_more")):
                 return None
