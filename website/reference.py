@@ -39,6 +39,7 @@ NOT_MEASURED = {
     "step/mix": "which rows it takes follows from its parameters, and tests hold it to them",
     "step/split": "which rows go where follows from its parameters, and tests hold it to them",
     "step/arrange": "the order follows from its parameters, and tests hold it to them",
+    "step/align": "it keeps the aligner's links; figures are the aligner's",
     "step/compose": "what it writes follows from its templates, and tests hold it to them",
     "step/join": "which rows meet follows from its parameters, and tests hold it to them",
     "step/keep": "which rows stay follows from its conditions, and tests hold it to them",

@@ -37,8 +37,8 @@ _MORE = 30
 
 
 class Negatives(GatherStep):
-    """Gives each row ``n`` answers of other rows in the language of its own answer: never of its own item, and never
-    the same text.
+    """Gives each row ``n`` answers of other rows in the language of its own answer: never of its own item, never the
+    same text, and never the answer to the same question (of conversations that may be so, unless ``among`` is ``all``).
 
     With ``into: attributes`` a row keeps its text and scores, and gets the attributes ``negatives.1`` … and
     ``negatives.ids`` (the rows they are from); with ``choice: nearest`` also the scores ``negatives`` (cosine of
@@ -48,6 +48,7 @@ class Negatives(GatherStep):
     """
 
     tag: ClassVar[str] = "negatives"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "wrong answers out of other rows: random or hard, as attributes or as labelled rows"
     kinds: ClassVar[frozenset[Kind]] = frozenset(FIELDS)
 
@@ -56,7 +57,8 @@ class Negatives(GatherStep):
     choice: Literal["random", "nearest"] = "random"
     """``random``, or ``nearest``: those most similar to the question (hard negatives), by the encoder."""
     among: str = "all"
-    """The rows that negatives are from: ``all``, those that were made from the same ``parent`` (answers to one prompt),
+    """The rows that negatives are from: ``all``, those that were made from the same ``parent`` (answers to one prompt,
+    words of one sentence),
     or those for which a template, such as ``"{attribute.sentence}"``, gives the same text. Except with ``all``, they
     may be of the row's own item."""
     into: Literal["attributes", "rows"] = "attributes"
@@ -117,7 +119,10 @@ class Negatives(GatherStep):
 
     def _why(self, found: int) -> str:
         if not found and self.choice == "random" and self.among == "all":
-            return f"none of {self.n} negatives: it has no answer, or no other item has an answer in its language"
+            return (
+                f"none of {self.n} negatives: it has no answer, or no other item has one in its language to another "
+                "question"
+            )
         near = f", less similar than {self.max_share:g} of the right answer" if self.choice == "nearest" else ""
         where = {"all": "of other items", "parent": "made from the same parent"}.get(
             self.among, f"with the same {self.among}"
@@ -222,6 +227,8 @@ class _Known:
     """What is held of all rows."""
 
     among: str
+    apart: bool = True
+    """Whether an answer to the same question is right too, and no negative."""
     ids: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     common: list[str] = field(default_factory=list)
@@ -235,6 +242,7 @@ class _Known:
     def add(self, rows: Rows) -> None:
         question, answer = FIELDS[rows.kind]
         start = len(self.ids)
+        self.apart = rows.kind is Kind.PARALLEL or self.among == "all"
         self.ids += rows.ids.to_list()
         self.groups += rows.table["group_id"].to_pylist()
         if self.among == "parent":
@@ -270,12 +278,15 @@ class _Known:
     def take(self, place: int, candidates: Iterable[int], n: int, chosen: list[int]) -> None:
         """Adds to ``chosen`` the candidates that are wrong for a row, up to ``n``, each text once."""
         seen = {_folded(self.answers[one]) for one in chosen} | {_folded(self.answers[place])}
-        seen.add(_folded(self.questions[place]))
+        question = _folded(self.questions[place])
+        seen.add(question)
         for one in candidates:
             if len(chosen) >= n:
                 return
             text = _folded(self.answers[one])
-            if text not in seen and (self.among != "all" or self.groups[one] != self.groups[place]):
+            if text in seen or (self.among == "all" and self.groups[one] == self.groups[place]):
+                continue
+            if not self.apart or _folded(self.questions[one]) != question:
                 chosen.append(one)
                 seen.add(text)
 

@@ -165,6 +165,23 @@ def test_negatives_of_rows_with_the_same_attribute(make, bench, gathered):
     assert "no more rows with the same {attribute.sentence}" in bad[0].reason
 
 
+@pytest.mark.parametrize(("among", "wrong"), [("all", "roho"), ("parent", "roho"), ("{attribute.s}", "roho")])
+def test_another_translation_of_the_same_source_is_no_negative(make, bench, gathered, among, wrong):
+    words = [("مفتاح", "ufunguo", "a"), ("مفتاح ", "kitufe", "b"), ("روح", "roho", "c")]
+    rows = make(
+        Kind.PARALLEL,
+        [
+            {"source_language": "ar", "language": "sw", "source": one, "target": two, "group_id": group,
+             "attributes": [{"name": "s", "value": "x"}], "lineage": {"parents": ["1" * 32]}}
+            for one, two, group in words
+        ],
+    )  # fmt: skip
+    made, bad = gathered(Kind.PARALLEL, Negatives(among=among).gather([rows], bench()))
+    assert not bad and [row["attributes"]["negatives.1"] for row in made[:2]] == [wrong, wrong]
+    _, bad = gathered(Kind.PARALLEL, Negatives(among=among).gather([rows.take([True, True, False])], bench()))
+    assert len(bad) == 2  # there is no wrong one
+
+
 @pytest.mark.parametrize(
     ("among", "message"),
     [
@@ -182,7 +199,7 @@ def test_rows_without_an_answer_or_without_others_are_quarantined(make, bench, g
     rows = make(
         Kind.PARALLEL,
         [
-            {"source_language": "en", "language": tag, "source": "x", "target": text, "group_id": text or "none"}
+            {"source_language": "en", "language": tag, "source": f"{text}?", "target": text, "group_id": text or "none"}
             for tag, text in [("th", "หนึ่ง"), ("th", "สอง"), ("th", ""), ("zh", "一")]
         ],
     )

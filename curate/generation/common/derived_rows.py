@@ -139,15 +139,15 @@ def with_remarks(
     model: str = "",
     scores: Sequence[Mapping[str, float]],
     attributes: Sequence[Mapping[str, str]],
-    more_parents: Sequence[Sequence[str]],
-    licenses: Sequence[str],
+    more_parents: Sequence[Sequence[str]] | None = None,
+    licenses: Sequence[str] | None = None,
 ) -> pa.Table:
-    """The same rows, with further scores and attributes that hold texts of other rows; these become their parents.
+    """The same rows, with further scores and attributes; rows whose texts these hold become their parents.
 
     Unlike :func:`derive_rows` it keeps the scores, because the text that they are about is the same.
 
     Args:
-        more_parents: ids of the rows whose texts each row has now.
+        more_parents: ids of the rows whose texts each row has now. By default none, and parents stay as they are.
         licenses: of each row, with those of these texts (see :func:`all_licenses`).
     """
     places = list(range(len(rows)))
@@ -165,8 +165,16 @@ def with_remarks(
     )
     old = rows.table["scores"].to_pylist()
     every = [_merged(before, _named(step, new)) for before, new in zip(old, scores, strict=True)]
-    column = table.schema.get_field_index("scores")
-    return table.set_column(column, table.schema.field(column), pa.array(every, table.schema.field(column).type))
+    table = _with_column(table, "scores", every)
+    if more_parents is None:
+        kept = zip(table["lineage"].to_pylist(), rows.table["lineage"].to_pylist(), strict=True)
+        table = _with_column(table, "lineage", [{**new, "parents": before["parents"]} for new, before in kept])
+    return table
+
+
+def _with_column(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))
 
 
 def unchanged_rows(rows: Rows) -> pa.Table:

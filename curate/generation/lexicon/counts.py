@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import regex
 
 from curate.rows import languages
 from curate.text.segmentation import UNSPACED
-from curate.text.words import Fold, Lexicon, fold_of, spans, tokens
+from curate.text.words import Fold, Lexicon, fold_of, is_run, spans, tokens
 
 _NOUNS = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl", "frr"})
+_DIGIT = regex.compile(r"\p{N}")
+_LETTERS = regex.compile(r"\p{L}")
 _STOPS = frozenset('.!?…:;\n"“”„«»。！？।؟۔')
 ADJACENT, SPACE, APART = 0, 1, 2
 """What comes before a unit: nothing, one space, anything else."""
@@ -132,9 +135,12 @@ class Side(Sequence[Sequence[str]]):
         """The key numbers of all units of all pairs."""
         return self.vocabulary.key_numbers(np.array(self.flat, np.int32))
 
-    def phrase(self, place: int, first: int, last: int) -> int | None:
-        """The key number of units first to last of a pair as one phrase; None if anything but a space is between
-        them."""
+    def spelled(self, place: int) -> list[str]:
+        """The units of a pair as they are spelled."""
+        return [self.vocabulary.spelling(number) for number in self.flat[self.ends[place] : self.ends[place + 1]]]
+
+    def text(self, place: int, first: int, last: int) -> str | None:
+        """Units first to last of a pair as one text; None if anything but a space is between them."""
         begin = self.ends[place]
         text: list[str] = []
         for unit in range(first, last + 1):
@@ -143,7 +149,13 @@ class Side(Sequence[Sequence[str]]):
                 return None
             text += [" "] if unit > first and gap == SPACE else []
             text.append(self.vocabulary.spelling(self.flat[begin + unit]))
-        return self.vocabulary.key(self.vocabulary.number("".join(text)))
+        return "".join(text)
+
+    def phrase(self, place: int, first: int, last: int) -> int | None:
+        """The key number of units first to last of a pair as one phrase; None if anything but a space is between
+        them."""
+        text = self.text(place, first, last)
+        return None if text is None else self.vocabulary.key(self.vocabulary.number(text))
 
 
 class Counts:
@@ -198,3 +210,8 @@ def components(links: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int
         seen |= left
         if max(left) - min(left) < len(left) and max(right) - min(right) < len(right):
             yield min(left), max(left), min(right), max(right)
+
+
+def is_word(text: str) -> bool:
+    """Whether a text is a word: letters, and no digits (Han characters may be digits)."""
+    return bool(_LETTERS.search(text)) and not (_DIGIT.search(text) and not is_run(text))

@@ -14,25 +14,22 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import regex
 from pydantic import Field
 
 from curate.catalog.params import AlignerName, RowsName
 from curate.data_files import DataFile
 from curate.generation.common.derived_rows import derive_rows
-from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabulary, components
+from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabulary, components, is_word
+from curate.generation.lexicon.pairs import Pair, aligner_for, entries_of, language_pairs, rows_of
 from curate.rows import Kind
 from curate.rows.fields import latest_value
 from curate.steps import Context, GatherStep, RowBatch, Rows, StepError
 from curate.steps.models import Aligner
 from curate.text.sentences import ABBREVIATIONS
-from curate.text.words import Lexicon, count_words, is_run
+from curate.text.words import Lexicon, count_words
 
-_DIGIT = regex.compile(r"\p{N}")
-_LETTERS = regex.compile(r"\p{L}")
 _SLICE = 5_000
 _ORIGINS = ("induced", "dictionary", "both")
-Pair = tuple[str, str]
 
 
 class LexiconStep(GatherStep):
@@ -96,10 +93,7 @@ class LexiconStep(GatherStep):
         Raises:
             StepError: the dictionary has rows of another kind, or ``weight`` names a score that no row has.
         """
-        pairs: set[Pair] = set()
-        for batch in rows:
-            pairs.update(pl.DataFrame(batch.table.select(["source_language", "language"])).unique().iter_rows())
-        for pair in sorted(pairs):
+        for pair in language_pairs(rows):
             if pair[0] == pair[1]:
                 context.warn(f"rows with {pair[0]} on both sides make no word table and were skipped")
                 continue
@@ -112,7 +106,7 @@ class _Table:
     def __init__(self, step: LexiconStep, pair: Pair, rows: Iterable[Rows], context: Context) -> None:
         self.step, self.pair, self.rows, self.context = step, pair, rows, context
         self.aligned = step.method == "align"
-        entries = list(self._entries()) if step.dictionary is not None else []
+        entries = [] if step.dictionary is None else list(entries_of(pair, step.dictionary, step.tag, context))
         lefts, rights = [left for _, left, _ in entries], [right for _, _, right in entries]
         self.left, self.right = Vocabulary(pair[0], Lexicon(lefts)), Vocabulary(pair[1], Lexicon(rights))
         self.counts, self.listed = Counts(), Counts()
@@ -123,23 +117,6 @@ class _Table:
             self._list(lefts, rights, places, [step.dictionary_weight] * len(entries))
 
     # ----------------------------------------------------------------------------------------------------- dictionaries
-    def _entries(self) -> Iterator[tuple[int, str, str]]:
-        """Place, source and target of the dictionary's entries of this language pair, swapped where needed."""
-        assert self.step.dictionary is not None
-        place = 0
-        for batch in self.context.rows(self.step.dictionary):
-            if batch.kind is not Kind.PARALLEL:
-                raise StepError(
-                    f"lexicon: '{self.step.dictionary}' has {batch.kind} rows; a dictionary needs parallel rows"
-                )
-            columns = [batch.table[name].to_pylist() for name in ("source_language", "language", "source", "target")]
-            for here, there, source, target in zip(*columns, strict=True):
-                if (here, there) == self.pair:
-                    yield place, source, target
-                elif (there, here) == self.pair:
-                    yield place, target, source
-                place += 1
-
     def _list(
         self, sources: Sequence[str], targets: Sequence[str], places: Sequence[int], weights: Sequence[float]
     ) -> None:
@@ -169,22 +146,9 @@ class _Table:
         self.seen = (grown[0], grown[1])
 
     # -------------------------------------------------------------------------------------------------------- alignment
-    def _read(self) -> Iterator[tuple[int, pa.Table]]:
-        """The rows of this language pair: the number of the batch's first row, and the rows with their place among
-        all."""
-        start = 0
-        for batch in self.rows:
-            table = batch.table
-            source, target = (pl.Series(table[name]) for name in ("source_language", "language"))
-            mask = np.asarray((source == self.pair[0]) & (target == self.pair[1]))
-            if mask.any():
-                places = pa.array(np.arange(start, start + table.num_rows))
-                yield start, table.append_column("place", places).filter(pa.array(mask))
-            start += table.num_rows
-
     def _count_entries(self) -> None:
         unweighted = 0
-        for _, table in self._read():
+        for table in rows_of(self.pair, self.rows):
             weights = [1.0] * table.num_rows
             if self.step.weight is not None:
                 counts = score_of(table, self.step.weight)
@@ -202,20 +166,9 @@ class _Table:
             )
 
     def _count_links(self) -> None:
-        aligner = self.context.model(self.step.model)
-        if not isinstance(aligner, Aligner):
-            raise StepError(
-                f"lexicon: the model '{self.step.model}' is not a word aligner; use one such as systran-align"
-            )
-        for vocabulary in (self.left, self.right):
-            if vocabulary.by_character:
-                self.context.warn(
-                    f"lexicon: {vocabulary.language} is written without spaces and no 'dictionary' defines its words, "
-                    "so single characters were aligned; set one, or use an aligner with "
-                    "'symmetrize: grow-diag-final-and', which joins them"
-                )
+        aligner = aligner_for(self.step.tag, self.step.model, (self.left, self.right), self.context)
         here, there, places, empty = Side(self.left), Side(self.right), list[int](), 0
-        for _, table in self._read():
+        for table in rows_of(self.pair, self.rows):
             for place, source, target in zip(
                 *(table[name].to_pylist() for name in ("place", "source", "target")), strict=True
             ):
@@ -352,7 +305,7 @@ class _Table:
             origin=pl.Series([_ORIGINS[number] for number in frame["origin"]], dtype=pl.String),
         )
         entries = zip(frame["source"], frame["target"], strict=True)
-        usable = [_usable(source) and _usable(target) for source, target in entries]
+        usable = [is_word(source) and is_word(target) for source, target in entries]
         frame = frame.filter(pl.Series(usable, dtype=pl.Boolean))
         if step.drop_identical:
             frame = frame.filter(~pl.col("same"))
@@ -373,11 +326,6 @@ class _Table:
             tables = [table.take(np.arange(len(listed))[::-1])]
         tables.append(_taken(self.rows, numbers[numbers >= 0]))
         return Rows(Kind.PARALLEL, pa.concat_tables([table for table in tables if table.num_rows])), index
-
-
-def _usable(text: str) -> bool:
-    """Whether a text is a word: letters, and no digits (Han characters may be digits)."""
-    return bool(_LETTERS.search(text)) and not (_DIGIT.search(text) and not is_run(text))
 
 
 def _taken(batches: Iterable[Rows], places: Any) -> pa.Table:
