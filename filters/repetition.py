@@ -51,7 +51,9 @@ def repetition(texts: pl.Series) -> pl.DataFrame:
         if len(batch) == 1 and len(units.hashes) > _MANY:
             share, loop = _one_share(units), _one_loop(units)
         else:
-            share, loop = _repeated_share(units), _longest_loop(units)
+            share, loop = np.zeros(len(batch)), np.ones(len(batch))
+            again, some, keys = _with_repeats(units)
+            share[again], loop[again] = _repeated_share(some), _longest_loop(some, keys)
         parts.append(pl.DataFrame({"repetition": share.round(4), "loop": loop}))
     return pl.concat(parts)
 
@@ -73,10 +75,24 @@ def _windows(hashes: npt.NDArray[np.uint64], size: npt.NDArray[np.int64] | int) 
 
 def _seen_before(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     """Whether an equal key occurs earlier."""
-    order = np.argsort(keys, kind="stable")
-    again = np.zeros(len(keys), bool)
-    again[order[1:]] = keys[order[1:]] == keys[order[:-1]]
-    return again
+    return ~pl.Series(keys).is_first_distinct().to_numpy()
+
+
+def _with_repeats(
+    units: text.Units,
+) -> tuple[npt.NDArray[np.int64], text.Units, npt.NDArray[np.uint64]]:
+    """The texts that have a window of :data:`LEAST` units twice, their units, and the hashes of those windows.
+
+    Any repetition, and any loop, repeats such windows; most texts have none.
+    """
+    counts = np.diff(units.offsets)
+    salt = text.scramble(np.arange(1, len(counts) + 1, dtype=np.uint64))
+    keys = text.scramble(_windows(units.hashes, LEAST) ^ np.repeat(salt, counts))
+    again = text.row_sums(_seen_before(keys), units.offsets) > 0
+    chosen = np.repeat(again, counts)
+    offsets = np.concatenate([[0], np.cumsum(counts[again])])
+    some = text.Units(units.hashes[chosen], offsets, units.singles[again], units.lengths[chosen])
+    return np.flatnonzero(again), some, keys[chosen]
 
 
 def _repeated_share(units: text.Units) -> npt.NDArray[np.float64]:
@@ -101,24 +117,39 @@ def _repeated_share(units: text.Units) -> npt.NDArray[np.float64]:
     )
 
 
-def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
+def _longest_loop(units: text.Units, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     counts = np.diff(units.offsets)
     rows = np.repeat(np.arange(len(counts)), counts)
-    # A loop repeats windows of four units at a short distance, so only rows with such a window are examined further.
-    keys = text.scramble(_windows(units.hashes, LEAST) ^ text.scramble(rows.astype(np.uint64) + np.uint64(1)))
-    order = np.argsort(keys, kind="stable")
-    near = (keys[order[1:]] == keys[order[:-1]]) & (order[1:] - order[:-1] <= PERIODS)
-    again = np.zeros(len(keys), bool)
-    again[order[1:][near]] = True
-    candidates = text.row_sums(again, units.offsets) > 0
-    chosen = candidates[rows]
+    looping, periods = _possible_loops(keys, rows)
+    chosen = np.isin(rows, looping)
     hashes, rows, lengths = units.hashes[chosen], rows[chosen], units.lengths[chosen]
     longest = np.ones(len(counts))
-    for period in range(1, min(PERIODS, len(hashes) - 1) + 1):
+    for period in periods:
         same = (hashes[period:] == hashes[:-period]) & (rows[period:] == rows[:-period])
         begins, lasting = _runs(same, lengths, period)
         np.maximum.at(longest, rows[begins], lasting // period + 1.0)
     return longest
+
+
+def _possible_loops(
+    keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """The rows that may have a loop, and the periods that loops may have, from the windows of :data:`LEAST` units.
+
+    What is said twice in succession, p units each time, has p - 3 windows that equal those p before.
+    """
+    order = np.argsort(keys, kind="stable")
+    found = [np.zeros(0, np.int64)]
+    # Equal keys are beside each other in this order: first the nearest two, then those with one between them, …
+    for step in range(1, PERIODS + 1):
+        later, earlier = order[step:], order[:-step]
+        near = (keys[later] == keys[earlier]) & (later - earlier <= PERIODS)
+        if not near.any():
+            break
+        found.append(rows[later[near]] * (PERIODS + 1) + (later - earlier)[near])
+    pairs, counts = np.unique(np.concatenate(found), return_counts=True)
+    enough = pairs[counts > pairs % (PERIODS + 1) - LEAST]
+    return np.unique(enough // (PERIODS + 1)), np.unique(enough % (PERIODS + 1)).tolist()
 
 
 def _runs(

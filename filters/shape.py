@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from curate.catalog.params import Count, Decision, PerLanguage, Share
 from curate.rows import Kind, answer_field, extras_in, unknown_fields
+from curate.rows.fields import message_parts
 from curate.steps import Context, Rows, ScoreStep
 from curate.text import segmentation as text
 from curate.text.masks import mask
@@ -235,9 +236,10 @@ def _parts(rows: Rows) -> dict[str, pl.Series]:
     lists = {}
     for name in names:
         if rows.kind in _CHATS:
-            column = pl.from_arrow(rows.table.select([name])).get_column(name)  # type: ignore[union-attr]
+            calls = "tool_calls" in extras_in(rows.table.select([name]))
+            column = message_parts(rows.table, name, ("content", "tool_calls") if calls else ("content",))
             lists[name] = column.list.eval(pl.element().struct.field("content"))
-            if "tool_calls" in extras_in(rows.table.select([name])):
+            if calls:
                 # Where a message calls tools without a text, the call stands for it.
                 turn = pl.element().struct
                 called = pl.when((turn.field("content") == "") & turn.field("tool_calls").is_not_null())
@@ -256,7 +258,7 @@ def _turns(rows: Rows) -> dict[str, pl.Series]:
     defect: pl.Expr = pl.lit(None, dtype=pl.String)
     sequences = {}
     for name, form in reversed(list(_CHATS[rows.kind].items())):
-        column = pl.from_arrow(rows.table.select([name])).get_column(name)  # type: ignore[union-attr]
+        column = message_parts(rows.table, name, ("role",))
         letter = pl.element().struct.field("role").str.slice(0, 1)
         sequences[name] = column.list.eval(letter).list.join("").fill_null("")
         for label, pattern in reversed(_DEFECTS[form]):

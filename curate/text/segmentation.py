@@ -379,6 +379,12 @@ def _units_of_pieces(text: str) -> Iterator[Units]:
             return
 
 
+@cache
+def _scrambled_points() -> npt.NDArray[np.uint64]:
+    """A hash of each code point; looking it up is three times as fast as computing it."""
+    return scramble(np.arange(1, _CODE_POINTS + 1, dtype=np.uint64))
+
+
 def _units(points: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> Units:
     kinds = _unit_table()[points]
     inside = kinds > 0
@@ -389,10 +395,12 @@ def _units(points: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> Un
     position = np.arange(len(points), dtype=np.int64)
     last = np.maximum.accumulate(np.where(begins, position, 0)) if len(points) else position
     within = position - last
-    begins |= inside & (within > 0) & (within % _LONGEST == 0)
+    long = np.flatnonzero(within >= _LONGEST)
+    within[long] %= _LONGEST
+    begins[long] |= inside[long] & (within[long] == 0)
     starts = np.flatnonzero(begins)
     powers = np.power(np.uint64(0x9E3779B97F4A7C15), np.arange(_LONGEST, dtype=np.uint64))
-    mixed = scramble(points.astype(np.uint64) + np.uint64(1)) * powers[within % _LONGEST]
+    mixed = _scrambled_points()[points] * powers[within]
     mixed[~inside] = 0
     hashes = np.add.reduceat(mixed, starts) if len(starts) else np.zeros(0, np.uint64)
     lengths = np.add.reduceat(inside.view(np.uint8), starts) if len(starts) else np.zeros(0, np.uint8)

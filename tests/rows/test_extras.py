@@ -20,7 +20,8 @@ from curate.rows import (
     with_ids,
 )
 from curate.rows.ids import row_digests
-from curate.rows.kinds import EXTRAS, ROW_EXTRAS, message_columns
+from curate.rows.fields import message_parts
+from curate.rows.kinds import EXTRAS, ROW_EXTRAS, message_columns, messages_type
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Mombasa"}'}}
 LINEAGE = {"source": "s", "source_id": "f:1", "license": "mit", "parents": [], "makers": []}
@@ -147,3 +148,16 @@ def test_all_parts_exist_for_conversations_only():
         assert set(EXTRAS) & set(payload(kind)) == (set(ROW_EXTRAS) if chats else set())
         assert {field.name for field in schema(kind, ())} >= {"id", "language", "lineage"}
         assert not set(EXTRAS) & set(schema(kind, ()).names)
+
+
+def test_parts_of_messages_are_read_from_any_piece_of_a_column_and_null_stays_null() -> None:
+    said = [None, [], [{"role": "user", "content": "सवाल"}, {"role": "assistant", "content": ""}]] * 2
+    table = pa.table({"messages": pa.array(said, messages_type(["reasoning"]))})
+    read = [None, [], [{"content": "सवाल"}, {"content": ""}]] * 2
+    for start in range(6):
+        for stop in range(start, 7):
+            piece = table.slice(start, stop - start)
+            assert message_parts(piece, "messages", ["content"]).to_list() == read[start:stop]
+            whole = table.filter(table["messages"].is_valid()).slice(start, stop - start)
+            filled = [one for one in read if one is not None]
+            assert message_parts(whole, "messages", ["content"]).to_list() == filled[start:stop]
