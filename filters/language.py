@@ -28,6 +28,7 @@ from curate.text import segmentation as text
 from curate.text.masks import MASKABLE, Maskable, mask
 
 Policy = Literal["keep", "drop"]
+Meaning = Literal["ours", "contradicted", "other"]
 _LABELS = 8
 # Minimum probability left after labels that the script contradicts are removed; with less the rest is noise.
 _LEAST_REST = 0.02
@@ -303,6 +304,7 @@ class _AcceptedLabels:
         self._identifier = identifier
         self._also = also
         self._accepted: dict[tuple[str, str, bool, bool], bool] = {}
+        self._meanings: dict[tuple[str, tuple[str, ...], bool], dict[str, Meaning]] = {}
         self._supported: dict[str, bool] = {}
 
     def judge(
@@ -314,10 +316,14 @@ class _AcceptedLabels:
         """
         ours, left_out, best = 0.0, 0.0, ""
         others: list[tuple[str, float]] = []
+        meanings = self._meanings.setdefault((expected, system, exact), {})
         for label, probability in zip(labels, probabilities, strict=True):
-            if self.accepts(expected, label, exact):
+            meaning = meanings.get(label)
+            if meaning is None:
+                meaning = meanings[label] = self._meaning(label, expected, system, exact)
+            if meaning == "ours":
                 ours += probability
-            elif contradicted(label, system):
+            elif meaning == "contradicted":
                 left_out += probability
                 continue
             else:
@@ -327,9 +333,17 @@ class _AcceptedLabels:
         if not best or rest < _LEAST_REST:
             return None
         # Several labels of one language (Serbian has four) are one other language: their probabilities are summed.
-        first = others[0][0] if others else ""
-        other = sum(value for label, value in others if self.accepts(first, label, exact, also=False))
+        if len(others) < 2:
+            other = others[0][1] if others else 0.0
+        else:
+            first = others[0][0]
+            other = sum(value for label, value in others if self.accepts(first, label, exact, also=False))
         return min(1.0, ours / rest), min(1.0, other / rest), best
+
+    def _meaning(self, label: str, expected: str, system: tuple[str, ...], exact: bool) -> Meaning:
+        if self.accepts(expected, label, exact):
+            return "ours"
+        return "contradicted" if contradicted(label, system) else "other"
 
     def accepts(self, expected: str, label: str, exact: bool, *, also: bool = True) -> bool:
         """Whether the label means the expected language: with its script (``exact``), or whatever the script.

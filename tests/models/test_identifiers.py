@@ -11,7 +11,7 @@ from curate.errors import ModelError
 from curate.models.langid.cld2 import Cld2
 from curate.models.langid.eld import Eld
 from curate.models.langid.heliport import Heliport
-from curate.models.langid.labels import find_scripts, in_script, read_line, tag_of
+from curate.models.langid.labels import ReadTexts, find_scripts, in_script, read_line, tag_of
 from curate.models.langid.lingua import Lingua
 from curate.models.langid.wheel import WheelIdentifier, shares
 from curate.steps.models import LanguageIdentifier
@@ -150,3 +150,14 @@ def test_labels_are_mapped_by_the_language_module() -> None:
     assert [script for script, _ in find_scripts(quoted)] == ["Latin"] * 3
     assert read_line("BREAKING\n NEWS") == "breaking news"
     assert read_line("A\tline") == "A line"
+
+
+def test_texts_that_are_read_already_are_not_read_again_unless_they_are_too_long() -> None:
+    texts = ReadTexts(["ein Text\nüber zwei Zeilen\0", "ЗАГОЛОВОК НОВОСТЕЙ", "12 + 3", ""], 100)
+    assert list(texts) == ["ein Text\nüber zwei Zeilen ", "ЗАГОЛОВОК НОВОСТЕЙ", "12 + 3", ""]
+    assert texts.lines == ["ein Text über zwei Zeilen", "заголовок новостей", "", ""]
+    assert [script for script, _ in texts.some([1, 0]).scripts] == ["Cyrillic", "Latin"]
+    assert texts.some([1, 2]).lines == ["заголовок новостей", ""]
+    assert [id(one) for one in ReadTexts.of(texts, 100)] == [id(texts)]
+    assert [list(one) for one in ReadTexts.of(texts, 4)] == [["ein ", "ЗАГО", "12 +", ""]]
+    assert [len(one) for one in ReadTexts.of(["a"] * 2049, 4)] == [2048, 1]

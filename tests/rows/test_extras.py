@@ -19,8 +19,8 @@ from curate.rows import (
     widen,
     with_ids,
 )
-from curate.rows.ids import row_digests
 from curate.rows.fields import message_parts
+from curate.rows.ids import row_digests
 from curate.rows.kinds import EXTRAS, ROW_EXTRAS, message_columns, messages_type
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Mombasa"}'}}

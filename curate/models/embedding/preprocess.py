@@ -31,7 +31,8 @@ _BLANK = regex.compile(r"\s+")
 
 def make_fit(text: str) -> str:
     """The text with NUL and lone surrogates, which no tokenizer accepts, replaced by spaces."""
-    return _UNFIT.sub(" ", text) if _UNFIT.search(text) else text
+    unfit = "\0" in text if text.isascii() else _UNFIT.search(text)
+    return _UNFIT.sub(" ", text) if unfit else text
 
 
 def strip_tashkeel(text: str) -> str:
@@ -39,7 +40,7 @@ def strip_tashkeel(text: str) -> str:
 
     Letters with hamza or madda keep it: it is spelling, not vocalisation.
     """
-    if not _ARABIC_SIGNS.search(text):
+    if text.isascii() or not _ARABIC_SIGNS.search(text):
         return text
     return _TASHKEEL.sub("", unicodedata.normalize("NFC", text)).replace("\u0671", "\u0627")
 
@@ -136,3 +137,16 @@ def count_scripts(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], tuple[st
     owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, texts), np.int64, len(texts)))
     counts = np.bincount(owners * len(names) + scripts, minlength=len(texts) * len(names))
     return counts.reshape(len(texts), len(names)), names
+
+
+@cache
+def _letters() -> npt.NDArray[np.bool_]:
+    return np.fromiter(map(str.isalpha, map(chr, range(0x110000))), bool, 0x110000)
+
+
+def count_letters(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The number of letters of each text."""
+    data = "".join(texts).encode("utf-32-le", "surrogatepass")
+    counts = np.concatenate([[0], np.cumsum(_letters()[np.frombuffer(data, "<u4")])])
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return np.diff(counts[ends], prepend=0)

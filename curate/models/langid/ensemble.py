@@ -34,7 +34,7 @@ from curate.models.langid.ensemble_scoring import (
     softmax,
     weights_for,
 )
-from curate.models.langid.labels import find_scripts, has_letters
+from curate.models.langid.labels import ReadTexts
 from curate.models.loading.hub import digest_file
 from curate.models.loading.supported import Supported
 from curate.rows import languages
@@ -241,7 +241,7 @@ class LoadedEnsemble:
         found = Identified([], [])
         for start in range(0, len(texts), _BATCH):
             batch = [strip_tashkeel(make_fit(text[: self._vote.max_chars])) for text in texts[start : start + _BATCH]]
-            for tags, values in self._answers(batch, k):
+            for tags, values in self._answers(ReadTexts(batch, self._vote.max_chars), k):
                 found.languages.append(tags)
                 found.probabilities.append(values)
         return found
@@ -259,12 +259,11 @@ class LoadedEnsemble:
         return Supported(data.romanised_words())
 
     # --------------------------------------------------------------------------------------------------------- answers
-    def _answers(self, texts: list[str], k: int) -> list[tuple[list[str], list[float]]]:
-        scripts = find_scripts(texts)
+    def _answers(self, texts: ReadTexts, k: int) -> list[tuple[list[str], list[float]]]:
         answers: list[tuple[list[str], list[float]]] = [([], []) for _ in texts]
         ask = []
-        for row, (text, (script, _)) in enumerate(zip(texts, scripts, strict=True)):
-            if not has_letters(text):
+        for row, (text, line, (script, _)) in enumerate(zip(texts, texts.lines, texts.scripts, strict=True)):
+            if not line:
                 continue
             decided = data.deciding_scripts().get(script) if self._vote.scripts else None
             if decided is not None and (self._allowed is None or decided in self._allowed) and _is_pure(text, script):
@@ -273,14 +272,14 @@ class LoadedEnsemble:
                 ask.append(row)
         if not ask:
             return answers
-        asked = [texts[row] for row in ask]
+        asked = texts.some(ask)
         said = [member.identify(asked, _LABELS) for member in self._members]
-        features = gather(self._known, asked, said, self._covers, [scripts[row] for row in ask])
+        features = gather(self._known, asked, said, self._covers, asked.scripts)
         if self._allowed is not None:
             features.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
         shares = self._weigh(features) if self._vote.mode == "weighted" else self._agree(features)
         for at, row in enumerate(ask):
-            answers[row] = self._answer(shares[at], asked[at], scripts[row][0], k)
+            answers[row] = self._answer(shares[at], asked[at], asked.scripts[at][0], k)
         return answers
 
     def _current(self) -> Weights:

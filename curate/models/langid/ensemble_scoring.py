@@ -16,15 +16,18 @@ and on the set of identifiers. All parameters were fitted, and the temperatures 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import regex
 
+from curate.models.embedding.preprocess import count_letters
 from curate.models.langid import language_data as data
 from curate.models.langid.labels import find_scripts
 from curate.rows import languages
@@ -78,23 +81,32 @@ class Languages:
         self._index: dict[str, int] = {}
         self._scripts: dict[str, npt.NDArray[np.bool_]] = {}
         self._letters: dict[str, npt.NDArray[np.bool_]] = {}
+        self._words: dict[str, list[int]] = {}
         self.add(tags)
 
     def __len__(self) -> int:
         return len(self.tags)
 
-    def add(self, tags: Sequence[str]) -> None:
+    def add(self, tags: Iterable[str]) -> None:
         for tag in tags:
             if tag not in self._index:
                 self._index[tag] = len(self.tags)
                 self.tags.append(tag)
         self._scripts.clear()
         self._letters.clear()
+        self._words.clear()
 
     def find(self, tag: str) -> int:
         """Index of a tag; -1 for none, and for unused combinations (``af-Armn``)."""
         found = self._index.get(tag)
         return -1 if found is None else found
+
+    def told_by(self) -> dict[str, list[int]]:
+        """Word → the languages that it tells."""
+        if not self._words:
+            of = {word: [self.find(tag) for tag in tags] for word, tags in data.telling_words().items()}
+            self._words = {word: [at for at in places if at >= 0] for word, places in of.items()}
+        return self._words
 
     def written_in(self, script: str) -> npt.NDArray[np.bool_]:
         if script not in self._scripts:
@@ -151,48 +163,55 @@ def gather(
         covers: for each identifier, further meanings of its labels.
         scripts: result of :func:`curate.models.langid.labels.find_scripts` for the texts.
     """
-    found: list[tuple[int, int, int, float]] = []
-    unknown: list[tuple[int, int, str, float]] = []
     many = len(said)
     rest, silent = np.zeros((len(texts), many), np.float32), np.zeros((len(texts), many), bool)
     best = np.full((len(texts), many), -1, np.int64)
-    for member, (identified, more) in enumerate(zip(said, covers, strict=True)):
-        for row, (tags, values) in enumerate(zip(identified.languages, identified.probabilities, strict=True)):
-            if not tags:
-                silent[row, member] = True
-                continue
-            rest[row, member] = max(1e-3, 1.0 - values[0])
-            best[row, member] = known.find(tags[0])
-            for tag, value in zip(tags, values, strict=True):
-                for name in (tag, *more.get(tag, ())):
-                    at = known.find(name)
-                    if at >= 0:
-                        found.append((row, at, member, value))
-                    elif is_written(name) and name != languages.UNKNOWN:
-                        unknown.append((row, member, name, value))
-    if unknown:
-        known.add([name for _, _, name, _ in unknown])
-        found += [(row, known.find(name), member, value) for row, member, name, value in unknown]
+    for member, identified in enumerate(said):
+        silent[:, member] = [not tags for tags in identified.languages]
+        rest[:, member] = [max(1e-3, 1.0 - values[0]) if values else 0.0 for values in identified.probabilities]
+        best[:, member] = [known.find(tags[0]) if tags else -1 for tags in identified.languages]
+    meant = [
+        {tag: (tag, *more.get(tag, ())) for tag in dict.fromkeys(chain.from_iterable(identified.languages))}
+        for identified, more in zip(said, covers, strict=True)
+    ]
+    known.add(
+        name
+        for names in chain.from_iterable(one.values() for one in meant)
+        for name in names
+        if known.find(name) < 0 and is_written(name) and name != languages.UNKNOWN
+    )
     shape = (len(texts), len(known), many)
+    slots: list[int] = []
+    probabilities: list[float] = []
+    for member, (identified, names) in enumerate(zip(said, meant, strict=True)):
+        places = {tag: [at * many for name in of if (at := known.find(name)) >= 0] for tag, of in names.items()}
+        start = member
+        for tags, values in zip(identified.languages, identified.probabilities, strict=True):
+            for tag, value in zip(tags, values, strict=True):
+                for place in places[tag]:
+                    slots.append(start + place)
+                    probabilities.append(value)
+            start += len(known) * many
     logs, named = np.zeros(shape, np.float32), np.zeros(shape, bool)
-    if found:
-        rows, columns, members = (np.asarray([one[at] for one in found], np.int64) for at in range(3))
-        np.add.at(logs, (rows, columns, members), np.asarray([one[3] for one in found], np.float32))
-        named[rows, columns, members] = True
-    logs = np.log(np.clip(logs, np.exp(FLOOR), 1.0), dtype=np.float32)
+    filled = np.asarray(slots, np.int64)
+    np.add.at(logs.ravel(), filled, np.asarray(probabilities, np.float32))
+    named.ravel()[filled] = True
+    some = np.clip(logs.ravel()[filled], np.exp(FLOOR), 1.0)
+    logs.fill(np.log(np.float32(np.exp(FLOOR))))
+    logs.ravel()[filled] = np.log(some, dtype=np.float32)
     possible = np.zeros(shape[:2], bool)
     words, foreign = np.zeros(shape[:2], np.float32), np.zeros(shape[:2], np.float32)
-    length = np.zeros(len(texts), np.float32)
     for row, (one, (script, _)) in enumerate(zip(texts, scripts, strict=True)):
         possible[row] = known.written_in(script)
         if script == _HAN:
             _tell_chinese(known, one, logs[row], named[row], possible[row])
-        _count_words(known, one, script, words[row])
+        for at, count in _count_words(known, one if script == _HAN else split_words(one)).items():
+            words[row, at] = count
         if not one.isascii():
-            for letter in set(one.lower()):
-                if letter in _telling():
-                    foreign[row] += known.lacking(letter)
-        length[row] = sum(map(str.isalpha, one)) * (3 if script == _HAN else 1)
+            for letter in _telling().intersection(one.lower()):
+                foreign[row] += known.lacking(letter)
+    length = count_letters(texts).astype(np.float32)
+    length *= [3 if script == _HAN else 1 for script, _ in scripts]
     length = np.clip(np.log(np.maximum(length, 1.0) / 25), -SPAN, SPAN).astype(np.float32)
     np.minimum(words, _MOST_HITS, out=words)
     np.minimum(foreign, _MOST_FOREIGN, out=foreign)
@@ -220,19 +239,23 @@ def _tell_chinese(
     possible[wrong] = False
 
 
-def _count_words(known: Languages, one: str, script: str, into: Floats) -> None:
-    telling = data.telling_words()
-    units = list(one) if script == _HAN else _WORDS.findall(one.lower())
-    for unit in set(units[:_MOST_WORDS]):
-        for tag in telling.get(unit, ()):
-            at = known.find(tag)
-            if at >= 0:
-                into[at] += 1.0
+def _count_words(known: Languages, units: Sequence[str]) -> Counter[int]:
+    """How many of the first words (characters, in Han) tell each language."""
+    counts: Counter[int] = Counter()
+    for places in filter(None, map(known.told_by().get, set(units[:_MOST_WORDS]))):
+        counts.update(places)
+    return counts
+
+
+@lru_cache(maxsize=512)
+def split_words(one: str) -> list[str]:
+    """The words of a text in small letters, without digits and punctuation."""
+    return _WORDS.findall(one.lower())
 
 
 def find_romanised(one: str) -> tuple[str, float] | None:
     """The romanised language with enough distinctive words in a text of Latin letters, and their share."""
-    words = _WORDS.findall(one.lower())[:_MOST_WORDS]
+    words = split_words(one)[:_MOST_WORDS]
     best: tuple[str, float] | None = None
     for tag, (sure, maybe) in data.romanised_words().items():
         certain = sum(word in sure for word in words)
@@ -279,16 +302,26 @@ def hear(features: LidFeatures, echoes: Floats) -> Floats:
 
 def combine(features: LidFeatures, weights: Weights, heard: Floats | None = None) -> Floats:
     """The score of each language for each text, (B, L); -inf where it is impossible."""
-    heard = hear(features, weights.echoes) if heard is None else heard
-    factor = (weights.w + weights.u * features.length[:, None])[:, None, :] + weights.v
-    outside = weights.c + weights.s * features.rest
-    said = np.where(weights.has | features.named, features.logs * factor, outside[:, None, :])
-    said = said + (weights.g + weights.h * features.length[:, None])[:, None, :] * heard
-    said[np.broadcast_to(features.silent[:, None, :], said.shape)] = 0.0
-    scores = said.sum(axis=2) + weights.b + weights.m * features.words - weights.f * features.foreign
-    scores[~(features.named.any(axis=2) & features.possible)] = -np.inf
-    combined: Floats = scores.astype(np.float32)
-    return combined
+    # Over an axis of three, any() takes ten times as long.
+    named = reduce(np.logical_or, np.moveaxis(features.named, 2, 0))
+    rows, tags = np.nonzero(named & features.possible)
+    length = features.length[rows, None]
+    factor = weights.w + weights.u * length + weights.v[tags]
+    outside = weights.c + weights.s * features.rest[rows]
+    known = weights.has[tags] | features.named[rows, tags]
+    said = np.where(known, features.logs[rows, tags] * factor, outside)
+    if heard is None:
+        best = features.best[rows]
+        echo = weights.echoes[np.arange(best.shape[1]), np.maximum(best, 0), tags[:, None]]
+        echo[best < 0] = 0.0
+    else:
+        echo = heard[rows, tags]
+    said = said + (weights.g + weights.h * length) * echo
+    said[features.silent[rows]] = 0.0
+    some = said.sum(axis=1) + weights.b[tags] + weights.m * features.words[rows, tags]
+    scores = np.full(features.possible.shape, -np.inf, np.float32)
+    scores[rows, tags] = some - weights.f * features.foreign[rows, tags]
+    return scores
 
 
 def softmax(scores: Floats) -> Floats:

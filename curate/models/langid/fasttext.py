@@ -16,8 +16,7 @@ import regex
 from pydantic import Field, model_validator
 
 from curate.catalog.params import Role, Runtime
-from curate.models.embedding.preprocess import make_fit
-from curate.models.langid.labels import find_scripts, has_letters, in_script, read_line, tags_of
+from curate.models.langid.labels import TagTable, identify_each, in_script, tags_of
 from curate.models.loading.hub import digest_file, resolve_commit
 from curate.models.loading.supported import Supported
 from curate.rows import languages
@@ -26,7 +25,6 @@ from curate.steps import Identified, Model, StepError
 LICENSE = "CC-BY-SA-3.0"
 """Values for lid.176, the default."""
 _HAS_SCRIPT = regex.compile(r"[_-][A-Z][a-z]{3}$")
-_BATCH = 2048
 
 
 class _Classifier(Protocol):
@@ -147,6 +145,7 @@ class FastTextIdentifier:
         self._supported = Supported([tag for tag in tags if not (packaged and tag in WEAK)])
         self._other_scripts = Supported(OTHER_SCRIPTS if packaged else ())
         self._bases = frozenset(map(languages.base, tags))
+        self._table = TagTable(self._read)
 
     def names(self, language: str) -> bool:
         """Whether it has a label for this language, in any script, however unreliable."""
@@ -162,34 +161,16 @@ class FastTextIdentifier:
         Raises:
             ValueError: ``k`` is less than 1.
         """
-        if k < 1:
-            raise ValueError(f"k is the number of languages wanted, at least 1, not {k}")
-        found = Identified([], [])
-        for start in range(0, len(texts), _BATCH):
-            self._identify([text[: self._max_chars] for text in texts[start : start + _BATCH]], k, found)
-        return found
+        predict, wanted = self._classifier.predict, k + self._more
 
-    def _identify(self, texts: list[str], k: int, found: Identified) -> None:
-        for text, (script, no_kana) in zip(texts, find_scripts(texts), strict=True):
-            probabilities: dict[str, float] = {}
-            if has_letters(text):
-                for probability, label in self._predict(text, k + self._more):
-                    several = self._tags[label]
-                    for tag in several:
-                        if label not in self._scripted:
-                            # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for
-                            # it.
-                            tag = in_script("zh" if tag == "ja" and no_kana else tag, script)
-                        # The languages of a mixture have equal shares in it.
-                        probabilities[tag] = probabilities.get(tag, 0.0) + probability / len(several)
-            best = sorted(probabilities.items(), key=lambda item: -item[1])[:k]
-            found.languages.append([tag for tag, _ in best])
-            # Quantised models give sums slightly above 1.
-            found.probabilities.append([min(1.0, max(0.0, probability)) for _, probability in best])
+        def guess(line: str) -> list[tuple[str, float]]:
+            return [(label, probability) for probability, label in predict(line + "\n", wanted, 0.0, "strict")]
 
-    def _predict(self, text: str, k: int) -> list[tuple[float, str]]:
-        line = read_line(text)
-        try:
-            return self._classifier.predict(line + "\n", k, 0.0, "strict")
-        except (TypeError, UnicodeEncodeError):  # a lone surrogate
-            return self._classifier.predict(make_fit(line) + "\n", k, 0.0, "strict")
+        return identify_each(texts, k, self._max_chars, guess, self._table, named=False)
+
+    def _read(self, label: str, script: str, no_kana: bool) -> tuple[str, ...]:
+        tags = self._tags[label]
+        if label in self._scripted:
+            return tags
+        # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for it.
+        return tuple(in_script("zh" if tag == "ja" and no_kana else tag, script) for tag in tags)

@@ -5,8 +5,9 @@ The script can also show that a label is impossible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import regex
@@ -120,28 +121,97 @@ def tags_of(label: str) -> tuple[str, ...]:
     return (languages.UNKNOWN,) if languages.UNKNOWN in tags else tuple(dict.fromkeys(tags))
 
 
-def identify_each(texts: Sequence[str], k: int, max_chars: int, guess: Guess) -> Identified:
-    """The k likeliest tags of each text, from an identifier that names languages without scripts.
+class ReadTexts(list[str]):
+    """Texts as identifiers read them: cut, without what no identifier takes, and with what all of them look at.
+
+    The ensemble passes one to its members, so that a text is read once and not once per member.
+    """
+
+    def __init__(self, texts: Iterable[str], max_chars: int) -> None:
+        super().__init__(make_fit(text[:max_chars]) for text in texts)
+        self.scripts = find_scripts(self)
+        """The main script of each text, and whether it has Han but no kana."""
+        self.lines = [read_line(text) if has_letters(text) else "" for text in self]
+        """Each text in one line; empty if it has no letters."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], max_chars: int) -> Iterator[ReadTexts]:
+        """The texts in batches; the same object if they are read already."""
+        if isinstance(texts, cls) and max(map(len, texts), default=0) <= max_chars:
+            yield texts
+            return
+        for start in range(0, len(texts), _BATCH):
+            yield cls(texts[start : start + _BATCH], max_chars)
+
+    def some(self, places: Sequence[int]) -> ReadTexts:
+        """The texts at these places."""
+        chosen = ReadTexts((), 0)
+        chosen.extend(self[at] for at in places)
+        chosen.scripts = [self.scripts[at] for at in places]
+        chosen.lines = [self.lines[at] for at in places]
+        return chosen
+
+
+class TagTable:
+    """The tags of an identifier's labels in texts of each main script, computed once.
+
+    Args:
+        read: the tags of a label in a text of this script; the flag says whether it has Han but no kana.
+    """
+
+    def __init__(self, read: Callable[[str, str, bool], tuple[str, ...]]) -> None:
+        self._read = read
+        self._known: dict[tuple[str, bool], dict[str, tuple[str, ...]]] = {}
+
+    def of(self, script: tuple[str, bool]) -> dict[str, tuple[str, ...]]:
+        """Label → tags, as far as looked up; :meth:`add` looks up another."""
+        return self._known.setdefault(script, {})
+
+    def add(self, label: str, script: tuple[str, bool]) -> tuple[str, ...]:
+        """The tags of a label that :meth:`of` does not have yet."""
+        return self.of(script).setdefault(label, self._read(label, *script))
+
+
+def identify_each(
+    texts: Sequence[str], k: int, max_chars: int, guess: Guess, table: TagTable, named: bool = True
+) -> Identified:
+    """The k likeliest tags of each text.
 
     Args:
         guess: labels and probabilities for one line of text, in any order; nothing if it cannot tell.
+        named: whether equally likely tags are in the order of their names, not of the guess.
 
     Raises:
         ValueError: ``k`` is less than 1.
     """
     if k < 1:
         raise ValueError(f"k is the number of languages wanted, at least 1, not {k}")
+    order: Callable[[tuple[str, float]], Any] = _by_share_and_name if named else _by_share
     found = Identified([], [])
-    for start in range(0, len(texts), _BATCH):
-        batch = [make_fit(text[:max_chars]) for text in texts[start : start + _BATCH]]
-        for text, (script, no_kana) in zip(batch, find_scripts(batch), strict=True):
+    for batch in ReadTexts.of(texts, max_chars):
+        for line, script in zip(batch.lines, batch.scripts, strict=True):
+            tags_of_label = table.of(script)
             shares: dict[str, float] = {}
-            for label, probability in guess(read_line(text)) if has_letters(text) else ():
-                tag = tag_of(label)
-                if tag != languages.UNKNOWN:
-                    tag = in_script("zh" if tag == "ja" and no_kana else tag, script)
-                    shares[tag] = shares.get(tag, 0.0) + probability
-            best = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:k]
-            found.languages.append([tag for tag, _ in best])
-            found.probabilities.append([min(1.0, max(0.0, probability)) for _, probability in best])
+            for label, probability in guess(line) if line else ():
+                meant = tags_of_label.get(label)
+                if meant is None:
+                    meant = table.add(label, script)
+                # The languages of a mixture have equal shares in it.
+                for tag in meant:
+                    shares[tag] = shares.get(tag, 0.0) + probability / len(meant)
+            best = sorted(shares.items(), key=order)[:k]
+            tags, probabilities = [tag for tag, _ in best], [probability for _, probability in best]
+            if best and (probabilities[0] > 1.0 or probabilities[-1] < 0.0):
+                # Quantised models give sums slightly above 1.
+                probabilities = [min(1.0, max(0.0, one)) for one in probabilities]
+            found.languages.append(tags)
+            found.probabilities.append(probabilities)
     return found
+
+
+def _by_share(item: tuple[str, float]) -> float:
+    return -item[1]
+
+
+def _by_share_and_name(item: tuple[str, float]) -> tuple[float, str]:
+    return -item[1], item[0]

@@ -18,7 +18,7 @@ from pydantic import Field
 from curate.catalog.params import Role
 from curate.data_files import DataFile
 from curate.errors import ModelError
-from curate.models.langid.labels import Guess, identify_each, tag_of
+from curate.models.langid.labels import Guess, TagTable, identify_each, in_script, tag_of
 from curate.models.langid.language_data import DATA, weak_languages
 from curate.models.loading.supported import Supported
 from curate.rows import languages
@@ -95,6 +95,7 @@ class WheelClassifier:
         self._max_chars = max_chars
         self._supported = supported
         self._bases = frozenset(map(languages.base, _tags(labels)))
+        self._table = TagTable(_in_script)
 
     def names(self, language: str) -> bool:
         """Whether it has a label for this language at all, in whatever script, be it seldom right."""
@@ -110,7 +111,12 @@ class WheelClassifier:
         Raises:
             ValueError: ``k`` is less than 1.
         """
-        return identify_each(texts, k, self._max_chars, self._guess)
+        return identify_each(texts, k, self._max_chars, self._guess, self._table)
+
+
+def _in_script(label: str, script: str, no_kana: bool) -> tuple[str, ...]:
+    tag = tag_of(label)
+    return () if tag == languages.UNKNOWN else (in_script("zh" if tag == "ja" and no_kana else tag, script),)
 
 
 def _tags(labels: Iterable[str]) -> set[str]:
