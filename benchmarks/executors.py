@@ -15,7 +15,6 @@ import random
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ def build(catalog: Catalog, registry: Registry, store: Path, workers: int, execu
     meter = Meter()
     meter.start()
     started = time.perf_counter()
-    built = build_datasets(replace(catalog, run=run), registry)
+    built = build_datasets(catalog.changed(run=run), registry)
     return time.perf_counter() - started, meter.stop(), [(one.dataset, one.version, one.rows) for one in built]
 
 

@@ -16,7 +16,8 @@ from curate.guard import check_packages
 
 if TYPE_CHECKING:
     from curate.api.built import Dataset, dataset
-    from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
+    from curate.api.catalog import Catalog, DatasetBuilder, load_catalog
+    from curate.api.datasets import build, calibrate, check, diff, estimate, forget, plan, schema
     from curate.api.languages import languages
     from curate.api.looking import diff_rows, head, preview, why
     from curate.api.new import new_catalog, new_demo
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from curate.api.recording import record
     from curate.api.review import review_export, review_import
     from curate.api.store import audits, open_store, query
-    from curate.catalog import Catalog, CatalogError
+    from curate.catalog import CatalogError
     from curate.engine.dataset import Built
     from curate.engine.planning.plan import Plan
     from curate.errors import (
@@ -62,10 +63,10 @@ _MODULES = {
         "diff",
         "estimate",
         "forget",
-        "load_catalog",
         "plan",
         "schema",
     ),
+    "curate.api.catalog": ("Catalog", "DatasetBuilder", "load_catalog"),
     "curate.api.built": ("Dataset", "dataset"),
     "curate.api.languages": ("languages",),
     "curate.api.looking": ("diff_rows", "head", "preview", "why"),
@@ -74,7 +75,7 @@ _MODULES = {
     "curate.api.recording": ("record",),
     "curate.api.review": ("review_export", "review_import"),
     "curate.api.store": ("audits", "open_store", "query"),
-    "curate.catalog": ("Catalog", "CatalogError"),
+    "curate.catalog": ("CatalogError",),
     "curate.engine.dataset": ("Built",),
     "curate.engine.planning.plan": ("Plan",),
     "curate.errors": (
@@ -131,6 +132,7 @@ __all__ = [
     "CurateError",
     "Dataset",
     "DatasetsFailedError",
+    "DatasetBuilder",
     "DiskFullError",
     "ExecutorError",
     "ExportError",

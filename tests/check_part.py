@@ -1,7 +1,8 @@
 """What a new component still lacks: `make check-part NAME` names missing tests, docs and docstrings, and writes
 generated files anew.
 
-schema.json and tests/steps.lock change with any parameter; what else is missing is printed, a line each, in seconds.
+schema.json, components.pyi and steps.lock change with any parameter; what else is missing is printed, a line each,
+in seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import curate
 from curate.catalog.schema import written
 from curate.catalog.suggestions import nearest
 from curate.steps import Registry
-from tests import lock
+from tests import lock, stubs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,13 +63,13 @@ def main(name: str) -> int:
         return 1
     (ROOT / "schema.json").write_text(written(curate.schema(registry)) + "\n", encoding="utf-8")
     lock.write()
+    stubs.write()
     missing = [problem for what, part in parts for problem in problems(what, name, part)]
     for problem in missing:
         print(f"missing: {problem}")
     tests = sorted({test for _, part in parts for test in tests_of(name, part)})
-    print(
-        f"schema.json and tests/steps.lock are written; next: pytest {' '.join(tests) or 'tests'} tests/test_house.py"
-    )
+    print("schema.json, curate/api/components.pyi and tests/steps.lock are written")
+    print(f"next: pytest {' '.join(tests) or 'tests'} tests/test_house.py")
     return 1 if missing else 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def said(language: str) -> list[tuple[str, str]]:
 def build(made) -> list:
     """Builds without worker processes."""
     catalog = curate.load_catalog(made.file)
-    return curate.build(replace(catalog, run=catalog.run.model_copy(update={"workers": 1})))
+    return curate.build(catalog.changed(run=catalog.run.model_copy(update={"workers": 1})))
 
 
 def jsonl(path: Path, rows: list[Any]) -> None:

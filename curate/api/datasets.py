@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from curate.api.store import open_store
-from curate.catalog import Catalog, CatalogError, catalog_schema
-from curate.catalog import load_catalog as _load
+from curate.catalog import Catalog, CatalogError, catalog_schema, load_catalog
 from curate.catalog.suggestions import nearest
 from curate.engine.progress import progress_or_default
 from curate.engine.store.store import Store
@@ -26,26 +25,6 @@ if TYPE_CHECKING:
     from curate.erase import Erasure
     from curate.models.probe import Finding
     from filters.calibration.file import Calibration
-
-
-def load_catalog(
-    file: str | Path | Mapping[str, Any] = "catalog.yaml",
-    *,
-    variables: Mapping[str, Any] | None = None,
-    registry: Registry | None = None,
-) -> Catalog:
-    """Loads and validates a catalog.
-
-    Args:
-        file: the YAML file, or a dictionary of what it would say; paths in that are relative to the current folder.
-        variables: values to set, e.g. ``{"languages.targets": ["sw"]}``.
-        registry: other sources, steps and models than the installed ones.
-
-    Raises:
-        CatalogError: something is wrong with it; the message lists everything, with file and line.
-    """
-    given = file if isinstance(file, Mapping) else Path(file)
-    return _load(given, registry or Registry.installed(), overrides=variables)
 
 
 def check(
@@ -388,7 +367,7 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
 def as_catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
     """A catalog, or that of a file; what its plug-ins offer is then in the registry."""
     if not isinstance(catalog, Catalog):
-        return load_catalog(catalog, registry=registry)
+        return load_catalog(Path(catalog), registry)
     for _, file in catalog.plugins:
         registry.add_plugin(file)
     return catalog

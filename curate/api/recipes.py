@@ -184,7 +184,8 @@ def verify(name: str, folder: Path | None = None) -> Verified:
         BuildError: it cannot be built.
         QueryError: a statement cannot be run.
     """
-    from curate.api.datasets import build, load_catalog
+    from curate.api.catalog import load_catalog
+    from curate.api.datasets import build
     from curate.api.store import open_store
     from curate.sql import Database
 
@@ -247,7 +248,8 @@ def new_from_recipe(
         RecipeError: there is no such recipe or slot, the folder is not empty, or a server or model is missing.
         CatalogError: the catalog that comes out is wrong.
     """
-    from curate.api.datasets import check, load_catalog
+    from curate.api.catalog import load_catalog
+    from curate.api.datasets import check
 
     found = recipe(name)
     given = {"data": data, "language": language, "to": list(to) or None}

@@ -64,7 +64,7 @@ def record(
     store = Store(loaded.store).open()
     with store.scratch() as folder, TemporaryDirectory(dir=folder) as lines:
         there = aside(loaded, folder)
-        there = replace(there, run=there.run.model_copy(update={"executor": "local", "ray": None}))
+        there = there.changed(run=there.run.model_copy(update={"executor": "local", "ray": None}))
         try:
             build_datasets(there, registry, datasets, progress=progress_or_default(progress), recording=lines)
         except BuildError as error:

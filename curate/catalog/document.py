@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -137,36 +137,41 @@ def from_values(values: Mapping[str, Any], file: FilePath) -> Document:
     Raises:
         CatalogError: there is something in it that YAML cannot say.
     """
+
+    def placed(path: Path) -> Mark:
+        return Mark("".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:] or "catalog", 0)
+
     document = Document(file, "catalog", None)
-
-    def copied(value: Any, path: Path) -> Any:
-        shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
-        mark = document.marks[path] = Mark(shown or "catalog", 0)
-        if isinstance(value, Mapping):
-            for key in value:
-                if not isinstance(key, str):
-                    document.problems.append(Problem(mark, f"the key {key!r} is no text"))
-            return {str(key): copied(inner, (*path, str(key))) for key, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [copied(inner, (*path, index)) for index, inner in enumerate(value)]
-        if isinstance(value, FilePath):
-            return str(value)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        said = None if number and not isinstance(value, int) and not math.isfinite(value) else value
-        if isinstance(said, str | int | float | bool | None) and said is value:
-            return value
-        document.problems.append(
-            Problem(
-                mark,
-                f"a catalog holds only texts, finite numbers, true, false, null, lists and mappings, not {value!r:.60}",
-            )
-        )
-        return None
-
-    document.values = copied(values, ())
+    document.values = plain(values, (), document, placed)
     if document.problems:
         raise CatalogError(document.problems)
     return document
+
+
+def plain(value: Any, path: Path, document: Document, placed: Callable[[Path], Mark]) -> Any:
+    """A value as a catalog file would say it; what YAML cannot say is added to the document's problems.
+
+    Args:
+        path: its place in the document.
+        placed: gives the mark of each place, which is added to the document.
+    """
+    mark = document.marks[path] = placed(path)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                document.problems.append(Problem(mark, f"the key {key!r} is no text"))
+        return {str(key): plain(inner, (*path, str(key)), document, placed) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner, (*path, index), document, placed) for index, inner in enumerate(value)]
+    if isinstance(value, FilePath):
+        return str(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    said = None if number and not isinstance(value, int) and not math.isfinite(value) else value
+    if isinstance(said, str | int | float | bool | None) and said is value:
+        return value
+    message = f"a catalog holds only texts, finite numbers, true, false, null, lists and mappings, not {value!r:.60}"
+    document.problems.append(Problem(mark, message))
+    return None
 
 
 class _Dumper(yaml.SafeDumper):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.catalog.document import CatalogError, Document, Mark, Problem, from_values, read_document
+from curate.catalog.document import CatalogError, Document, Mark, Problem, read_document
 from curate.catalog.document import Path as Place
 from curate.catalog.loops import makes
 from curate.catalog.model import Names, at_home
@@ -35,13 +35,16 @@ def defines_dataset(file: Path, name: str) -> bool:
 class Files:
     """The documents of a catalog; what is wrong with them is added to ``problems``."""
 
-    def __init__(self, file: Path, problems: list[Problem], values: Mapping[str, Any] | None = None) -> None:
-        self.file = file
-        self._values = values
-        """What the first file would say, if there is none."""
+    def __init__(self, first: Path | Document, problems: list[Problem]) -> None:
+        """
+        Args:
+            first: the first file, or what it would say.
+        """
+        self.file = first.file if isinstance(first, Document) else first
+        self._given = first if isinstance(first, Document) else None
         self.problems = problems
         self.documents: list[Document] = []
-        self._read(file, (), None)
+        self._read(self.file, (), None)
 
     def _read(self, file: Path, inside: tuple[Path, ...], asked: Mark | None) -> None:
         shown = Path(os.path.relpath(file, self.file.parent)).as_posix()
@@ -51,8 +54,8 @@ class Files:
         if any(document.file == file for document in self.documents):
             return
         try:
-            here = self._values if file == self.file else None
-            document = read_document(file, shown) if here is None else from_values(here, file)
+            given = self._given if file == self.file else None
+            document = read_document(file, shown) if given is None else given
         except CatalogError as error:
             self.problems += (
                 [Problem(asked, f"include: {problem}") for problem in error.problems] if asked else error.problems

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from curate.catalog.document import CatalogError, Document, Problem
+from curate.catalog.document import CatalogError, Document, Problem, from_values
 from curate.catalog.document import Path as Place
 from curate.catalog.files import Files
 from curate.catalog.forgotten import read_forgotten
@@ -45,7 +45,7 @@ _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema",
 
 
 def load_catalog(
-    file: Path | Mapping[str, Any],
+    file: Path | Mapping[str, Any] | Document,
     names: Names,
     *,
     overrides: Mapping[str, Any] | None = None,
@@ -54,7 +54,7 @@ def load_catalog(
     """Loads and validates a catalog and all it includes.
 
     Args:
-        file: the YAML file, or what it would say if it were in the current folder.
+        file: the YAML file, or what it would say: a dictionary is taken as in the current folder.
         names: the installed sources, steps and models.
         overrides: variables to set (``{"languages.targets": ["sw"]}``), over what the catalog says.
         environment: in place of the process's.
@@ -62,7 +62,27 @@ def load_catalog(
     Raises:
         CatalogError: anything is wrong; it lists everything that is.
     """
+    if isinstance(file, Mapping):
+        file = from_values(file, Path.cwd() / "catalog")
     return _Loading(file, names, dict(overrides or {}), environment).load()
+
+
+def check_entry(document: Document, place: Place, names: Names) -> None:
+    """Checks the parameters of one source, model, dataset, step or output, before the rest of the catalog is known.
+
+    Args:
+        document: what has been said so far.
+        place: ``("sources", name)``, ``("models", name)``, ``("datasets", name)``, or of a step or output
+            ``("datasets", name, "steps", index)``.
+
+    Raises:
+        CatalogError: something is wrong with it.
+    """
+    variables = {key: document.values[key] for key in ("variables", "languages") if key in document.values}
+    loading = _Loading(Document(document.file, document.shown, {"version": 1, **variables}), names, {}, None)
+    loading.entry(document, place)
+    if loading.problems:
+        raise CatalogError(loading.problems)
 
 
 def find_store(file: Path) -> Path:
@@ -91,17 +111,17 @@ class _NoNames:
 class _Loading:
     def __init__(
         self,
-        given: Path | Mapping[str, Any],
+        given: Path | Document,
         names: Names,
         overrides: dict[str, Any],
         environment: Mapping[str, str] | None,
     ) -> None:
-        self.file = given.resolve() if isinstance(given, Path) else Path.cwd() / "catalog"
+        self.file = given.file if isinstance(given, Document) else given.resolve()
         self.names = names
         self.overrides = overrides
         self.environment = environment
         self.problems: list[Problem] = []
-        self.files = Files(self.file, self.problems, None if isinstance(given, Path) else given)
+        self.files = Files(given if isinstance(given, Document) else self.file, self.problems)
         self.where: dict[tuple[str, str], Document] = {}
         self.from_environment: dict[tuple[int, Place], str] = {}
         self.used: dict[str, str] = {}
@@ -164,6 +184,23 @@ class _Loading:
         if self.problems:
             raise CatalogError(map(self._hidden, self.problems))
         return catalog
+
+    def entry(self, document: Document, place: Place) -> None:
+        section, name = str(place[0]), str(place[1])
+        substitution = Substitution(self.files.variables({}))
+        values = substitution.apply(document, document.values[section][name], (section, name))
+        self._collect(document, section, {name: values}, {section: {}}, Catalog(self.file))
+        if substitution.problems or substitution.missing:
+            return  # an included file may say what they are
+        if section != "datasets":
+            if section == "sources" and isinstance(values, dict) and values.get("language") == DETECT:
+                values["language"] = UNKNOWN
+            self._used(section.removesuffix("s"), name, values)
+        elif len(place) == 2:
+            self._validate(DatasetConfig, {"from": ["any"], **values}, document, place)
+        else:
+            listed = str(place[2])
+            self._uses(listed.removesuffix("s"), document, place[:3], values[listed])
 
     def store(self) -> Path:
         catalog = Catalog(self.file, variables=self.files.variables(self.overrides))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -296,6 +297,10 @@ class Catalog:
     def to_yaml(self) -> str:
         """What its file says, without comments; of a catalog made of a dictionary, the file that says the same."""
         return to_yaml(self.written)
+
+    def changed(self, **fields: Any) -> Catalog:
+        """A copy with other fields."""
+        return Catalog(**{**{one.name: getattr(self, one.name) for one in dataclass_fields(self)}, **fields})
 
     def __repr__(self) -> str:
         return f"<{self._title()}>"

@@ -101,8 +101,7 @@ def _lenient(catalog: Catalog, name: str, calls: int) -> Catalog:
         sources[one] = source.model_copy(update=change)
     budget = catalog.budget
     most = calls if budget.calls is None else min(calls, budget.calls)
-    return replace(
-        catalog,
+    return catalog.changed(
         sources=sources,
         datasets={one: _patient(dataset) for one, dataset in catalog.datasets.items()},
         budget=budget.model_copy(update={"calls": most}),

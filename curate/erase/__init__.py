@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ def forget(
         erasure.recordings = places.recordings_with(catalog, texts)
         if rebuild and erasure.datasets:
             erasure.built = build_datasets(
-                replace(catalog, forgotten=listed), registry, erasure.datasets, progress=progress
+                catalog.changed(forgotten=listed), registry, erasure.datasets, progress=progress
             )
         if purge:
             _purge(store, catalog, gone, held, erasure, texts, rebuilt=rebuild)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -204,7 +204,7 @@ def aside(catalog: Catalog, folder: Path) -> Catalog:
     for name in {name for spec in catalog.datasets.values() for name in spec.versions}:
         with contextlib.suppress(StoreError):  # of a dataset that is not wanted now; for the others the check says it
             lend_version(Store(catalog.store), name, folder)
-    return replace(catalog, run=catalog.run.model_copy(update={"store": str(folder.resolve())}))
+    return catalog.changed(run=catalog.run.model_copy(update={"store": str(folder.resolve())}))
 
 
 def render(one: Estimate) -> list[str]:
