@@ -1675,6 +1675,25 @@ class CatalogMethods:
     def _add(self, section: str, name: str, values: dict[str, Any]) -> Self: ...
 
 class DatasetMethods:
+    def align(
+        self,
+        *,
+        max_error_rate: float = 0.05,
+        model: str = "systran-align",
+        dictionary: str | None = None,
+        into: Literal["attributes", "rows"] = "attributes",
+        as_: str = ...,
+    ) -> Self:
+        """links between the words of sentence pairs, as attributes or as rows of two words
+
+        Args:
+            max_error_rate: Maximum share of rows that may fail (0 to 1); above it the build stops.
+            model: The word aligner.
+            dictionary: Parallel rows whose entries (in either direction) the aligner gets too.
+            into: Where links go.
+            as_: name of its scores and reasons.
+        """
+
     def arrange(
         self,
         *,
@@ -2615,7 +2634,8 @@ class DatasetMethods:
             n: Number of negatives of each row.
             choice: ``random``, or ``nearest``: those most similar to the question (hard negatives), by the encoder.
             among: The rows that negatives are from: ``all``, those that were made from the same ``parent`` (answers
-                to one prompt), or those for which a template, such as ``"{attribute.sentence}"``, gives the same text.
+                to one prompt, words of one sentence), or those for which a template, such as
+                ``"{attribute.sentence}"``, gives the same text.
             into: Where negatives go.
             model: The encoder, for ``choice: nearest``.
             max_share: With ``choice: nearest``, the largest cosine of a negative with the question, as a share of
