@@ -43,7 +43,8 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Terminal(logging.Handler):
-    """Warnings and errors on stderr: the message, and what an error left as its trace."""
+    """Warnings and errors on stderr: the message, and what an error left as its trace; not those of a dataset, which
+    are shown with what is built."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -51,12 +52,14 @@ class _Terminal(logging.Handler):
         self._redact = Redactor(secrets_of_environment(), sure=True)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "dataset"):
+            return
         trace = f"\n{self._formatter.formatException(record.exc_info)}" if record.exc_info else ""
         print(self._redact(record.getMessage() + trace), file=sys.stderr)
 
 
 def show_warnings() -> None:
-    """Shows warnings of curate on stderr, also where they go to a log file. Does so once."""
+    """Shows warnings of curate that no result shows on stderr, also where they go to a log file. Does so once."""
     logger = logging.getLogger("curate")
     if not any(isinstance(handler, _Terminal) for handler in logger.handlers):
         logger.addHandler(_Terminal())

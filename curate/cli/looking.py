@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,6 @@ from curate.cli.options import (
     load,
     or_fail,
     say,
-    warnings_on_failure,
 )
 
 app = typer.Typer()
@@ -41,12 +40,7 @@ def preview(
     from curate.engine.progress import default_progress
 
     loaded = load(catalog, set_)
-
-    def run() -> Any:
-        with warnings_on_failure():
-            return curate.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress())
-
-    found = or_fail(run)
+    found = or_fail(lambda: curate.preview(loaded, dataset, rows=rows, calls=calls, progress=default_progress()))
     if html is None:
         print(found)
         return

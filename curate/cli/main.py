@@ -33,7 +33,6 @@ from curate.cli.options import (
     or_fail,
     or_say,
     say,
-    warnings_on_failure,
 )
 from curate.cli.render import describe, first_sentence, tell_all, tell_finding
 from curate.logs import show_warnings
@@ -159,16 +158,15 @@ def build(
 
     def run() -> list[curate.Built]:
         try:
-            with warnings_on_failure():
-                return curate.build(
-                    loaded,
-                    *(datasets or []),
-                    wait=wait,
-                    progress=told,
-                    retry_failed=retry_failed,
-                    keep_going=keep_going,
-                    until=until,
-                )
+            return curate.build(
+                loaded,
+                *(datasets or []),
+                wait=wait,
+                progress=told,
+                retry_failed=retry_failed,
+                keep_going=keep_going,
+                until=until,
+            )
         except DatasetsFailedError as error:
             tell_all(error.built)
             raise

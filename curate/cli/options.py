@@ -69,7 +69,8 @@ def or_fail(call: Any) -> Any:
 
     code = 1
     try:
-        return call()
+        with _warnings_on_failure():
+            return call()
     except CatalogError as error:
         count = len(error.problems)
         message = f"{error}\n{count} problem{'s' if count > 1 else ''}"
@@ -82,9 +83,8 @@ def or_fail(call: Any) -> Any:
 
 
 @contextlib.contextmanager
-def warnings_on_failure() -> Iterator[None]:
-    """Keeps a build's warnings, which are shown with its result, off the terminal while it runs; shows them if it
-    fails, since then there is no result."""
+def _warnings_on_failure() -> Iterator[None]:
+    """Shows the warnings of a build that fails; those of one that does not are shown with its result."""
     from curate.errors import CurateError
 
     kept = _Kept(logging.WARNING)
@@ -106,7 +106,8 @@ class _Kept(logging.Handler):
         self.warnings: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.warnings.append((getattr(record, "stage", ""), record.getMessage()))
+        if hasattr(record, "dataset"):
+            self.warnings.append((getattr(record, "stage", ""), record.getMessage()))
 
 
 def say(message: str) -> None:
