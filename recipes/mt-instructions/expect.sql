@@ -17,5 +17,12 @@ WHERE len(list_filter(regexp_extract_all(noisy.messages[2].content, '\w+'), lamb
 -- Three in four of them differ from the right one.
 SELECT n FROM (SELECT avg((noisy.messages[2].content != pairs.target)::INT) AS n FROM noisy JOIN pairs USING (group_id)) WHERE n < 0.75 OR n IS NULL;
 
--- An interlinear text has each sentence above its translation.
-SELECT text FROM interlinear LEFT JOIN pairs ON pairs.group_id = interlinear.group_id AND interlinear.text = pairs.source || chr(10) || pairs.target WHERE pairs.id IS NULL;
+-- Every document is one text, in which each of its sentences stands above its translation, in the order of the file.
+SELECT document, n FROM (SELECT attribute(pairs.attributes, 'document') AS document, count(*) AS n,
+    string_agg(pairs.source || chr(10) || pairs.target, chr(10) ORDER BY regexp_extract(pairs.lineage.source_id, '\d+$')::INT) AS lines
+  FROM "document-pairs" pairs GROUP BY ALL) WHERE 1 != (SELECT count(*) FROM interlinear WHERE text = lines AND attribute(attributes, 'document') = document);
+
+-- There is no other text, and none of one sentence only.
+SELECT text FROM interlinear WHERE (SELECT count(DISTINCT attribute(attributes, 'document')) FROM "document-pairs") != (SELECT count(*) FROM interlinear)
+   OR NOT EXISTS (SELECT 1 FROM "document-pairs" pairs WHERE contains(text, pairs.source) AND attribute(pairs.attributes, 'document') = attribute(interlinear.attributes, 'document'))
+   OR len(string_split(text, chr(10))) < 6;

@@ -288,3 +288,108 @@ def test_a_build_joins_two_sources_and_check_knows_what_the_other_has(tmp_path: 
     told = str(caught.value).splitlines()
     assert any("into: the document rows of 'hindi' have no 'response'" in line for line in told)
     assert any("by: the document rows of 'hindi' have no 'prompt'" in line for line in told)
+
+
+# --------------------------------------------------------------------------------------------------------------- lines
+INTERLINEAR = {"text": "{source}\n{target}"}
+DOCUMENT = {"by": "{attribute.document}", "lines": True}
+
+
+def line(document, source, target, language="th", **columns):
+    attributes = [{"name": "document", "value": document}] if document else []
+    attributes += [{"name": name, "value": value} for name, value in columns.pop("more", {}).items()]
+    return {
+        "source_language": "ar", "source": source, "language": language, "target": target, "attributes": attributes,
+        "group_id": f"g:{source}", **columns,
+    }  # fmt: skip
+
+
+def test_the_lines_of_a_document_become_one_row(make, bench):
+    rows = make(
+        Kind.PARALLEL,
+        [
+            line("b", "صباح الخير", "อรุณสวัสดิ์", more={"author": "x", "page": "1"}),
+            line("a", "شكرا", "ขอบคุณ"),
+            line("b", "إلى اللقاء", "ลาก่อน", more={"author": "x", "page": "2"}, lineage={"license": "CC-BY-4.0"}),
+            line("b", "شكرا", "谢谢", "zh"),
+            line("", "نعم", "ใช่"),
+        ],
+    )
+    context = bench()
+    made, bad = joined(Join(**DOCUMENT, kind="document", into=INTERLINEAR), [rows.take([True] * 5)], context)
+    assert not bad and [(row["language"], row["text"]) for row in made] == [
+        ("th", "صباح الخير\nอรุณสวัสดิ์\nإلى اللقاء\nลาก่อน"), ("th", "شكرا\nขอบคุณ"), ("zh", "شكرا\n谢谢"),
+    ]  # fmt: skip
+    assert made[0]["lineage"]["parents"] == [rows.ids[0], rows.ids[2]]
+    assert made[0]["lineage"]["license"] == "CC0-1.0 AND CC-BY-4.0"
+    assert made[0]["attributes"] == {"document": "b", "author": "x"}  # 'page' is of a line, not of the document
+    assert made[0]["group_id"] == "g:صباح الخير"
+    assert context.warnings == ["join: 1 of 5 rows have nothing to be joined by and make no row"]
+
+
+def test_lines_become_any_kind_and_long_texts_several_rows(make, bench):
+    rows = make(Kind.PARALLEL, [line("d", f"س{number}", f"ท{number}") for number in range(5)])
+    into = {"source": "{source}", "target": "- {target}", "attribute.first": "{source}"}
+    made, _ = joined(Join(**DOCUMENT, per_row=2, into=into), rows, bench())
+    assert [(row["source"], row["target"]) for row in made] == [
+        ("س0\nس1", "- ท0\n- ท1"), ("س2\nس3", "- ท2\n- ท3"), ("س4", "- ท4"),
+    ]  # fmt: skip
+    assert [row["attributes"]["join.first"] for row in made] == ["س0", "س2", "س4"]
+    asked = {"prompt": {"ar": "{source}", "default": "x"}, "response": "{target}"}
+    [row], _ = joined(Join(**DOCUMENT, kind="sft", into=asked), rows, bench())
+    assert row["messages"] == spoken("user: س0\nس1\nس2\nس3\nس4", "assistant: ท0\nท1\nท2\nท3\nท4")
+    assert (row["language"], row.get("prompt_language")) == ("th", "ar")
+    forms = Join(**DOCUMENT, per_row=1, kind="document", into=[INTERLINEAR, {"text": "{target}"}])
+    made, _ = joined(forms, rows, bench())
+    assert {row["text"].count("\n") for row in made} == {0, 1}
+
+
+def test_a_line_without_a_placeholder_or_no_line_at_all(make, bench):
+    rows = make(Kind.PARALLEL, [line("d", "س", "ท", more={"n": "1"}), line("d", "ش", "ธ"), line("e", "ص", "น")])
+    step = Join(**DOCUMENT, kind="document", into={"text": "{attribute.n}: {source}"})
+    made, bad = joined(step, rows, bench())
+    assert not made and [one.where for one in bad] == [rows.ids[0], rows.ids[2]]
+    assert "there is no 'attribute.n'" in bad[0].reason
+    assert joined(Join(**DOCUMENT, kind="document", into=INTERLINEAR), make(Kind.PARALLEL, []), bench()) == ([], [])
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=30), st.integers(1, 9), st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_every_line_is_in_one_row_in_its_order(tmp_path_factory, documents, cut, most):
+    lines = [line(name, f"{name}{number}", "x") for number, name in enumerate(documents)]
+    parts = [make_rows(Kind.PARALLEL, lines[at : at + cut]) for at in range(0, len(lines), cut)]
+    step = Join(**DOCUMENT, per_row=most, kind="document", into={"text": "{source}"})
+    made, _ = all_made(Kind.DOCUMENT, step.gather(parts, Bench(tmp_path_factory.mktemp("lines"))))
+    texts = [row["text"].split("\n") for row in made]
+    assert all(len(text) <= most and len({one[0] for one in text}) == 1 for text in texts)
+    for name in set(documents):
+        assert [one for text in texts for one in text if one[0] == name] == [
+            one["source"] for one in lines if one["source"][0] == name
+        ]
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "told"),
+    [
+        ({"pairs": ["en/sw"]}, Kind.PARALLEL, "lines: rows become lines of one text; leave 'other' and 'pairs' out"),
+        ({"into": {"target": "{target}"}}, Kind.PARALLEL, "no text is carried over; set source too"),
+        (
+            {"into": {"source": "{source}", "target": "{other.target}"}},
+            Kind.PARALLEL,
+            "unknown placeholder '{other.target}'",
+        ),
+        (
+            {"kind": "prompt", "into": {"prompt": [{"user": "{source}"}]}},
+            Kind.PARALLEL,
+            "a list of turns is made of one row",
+        ),
+        (
+            {"into": {"response": "{response}", "prompt": "{prompt}"}},
+            Kind.SFT,
+            "lines: sft rows have turns; only parallel and document rows",
+        ),
+    ],
+)
+def test_what_lines_cannot_be_made_of(more, kind, told):
+    given = {"lines": True, "into": {"source": "{source}", "target": "{target}"}, **more}
+    assert any(told in one for one in Join(**given).check(kind)), Join(**given).check(kind)

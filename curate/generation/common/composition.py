@@ -13,7 +13,7 @@ from curate.catalog.params import PerLanguage
 from curate.catalog.suggestions import nearest
 from curate.generation.common.conversations import CHATS, Turn
 from curate.generation.common.derived_rows import all_licenses, derive_rows, failed, hash_of
-from curate.generation.common.fields import Item, take_rows_apart, texts_of_kind
+from curate.generation.common.fields import PREFIXES, Item, take_rows_apart, texts_of_kind
 from curate.generation.common.prompts import language_values
 from curate.generation.common.requests import InvalidResponse
 from curate.rows import Kind, payload, required_columns
@@ -49,6 +49,8 @@ class Parts:
     """Ids of further parents."""
     licenses: tuple[str, ...] = ()
     """Their licences."""
+    lines: tuple[Parts, ...] = ()
+    """The rows of which each gives one line of every text of the new row, the first parent among them."""
 
 
 def placeholders(kind: Kind | None, prefix: str = "") -> tuple[str, ...]:
@@ -219,6 +221,9 @@ class Composition:
             if item.earlier and item.earlier[0]["role"] == "system":
                 item.system = item.earlier.pop(0)["content"]
             item.prompt, item.asked = filled[-1][1], {}
+            return
+        if parts.lines and not target.startswith(PREFIXES) and target != "label":
+            item.put(target, "\n".join(fill_text(template, line) for line in parts.lines))
             return
         whole = self._whole(template)
         if whole is not None and whole in parts.turns and (target == "prompt") == whole.endswith("prompt"):

@@ -66,17 +66,23 @@ class Composing(Step):
             if name is not None
         )
 
-    def form_problems(self, kind: Kind, known: Iterable[str], prefixes: Iterable[str] = PREFIXES) -> list[str]:
+    def form_problems(
+        self, kind: Kind, known: Iterable[str], prefixes: Iterable[str] = PREFIXES, *, lines: bool = False
+    ) -> list[str]:
         """What is wrong with the forms for rows of this kind.
 
         Args:
             known: the placeholders that there are.
             prefixes: beginnings of placeholders whose names only the data tell.
+            lines: whether texts are made of several rows, so that none is carried over.
         """
         problems = []
         for number, form in enumerate(self.forms):
             where = "into" if isinstance(self.into, dict) else f"into[{number}]"
-            problems += _form_problems(where, form, kind, self.makes(kind), sorted(set(known)), tuple(prefixes))
+            made = self.makes(kind)
+            problems += _form_problems(where, form, kind, made, sorted(set(known)), tuple(prefixes))
+            if lines:
+                problems += _lines_problems(where, form, made)
         return list(dict.fromkeys(problems))
 
     def compose(self, rows: Rows, parts: Iterable[Parts], context: Context) -> RowBatch:
@@ -114,6 +120,16 @@ def _form_problems(
             problems += _template_problems(place, target, one, known, prefixes)
     if missing := set(needed_by_kind(made)) - set(form) - carried(kind, made):
         problems.append(f"{where}: new {made} rows need {', '.join(sorted(missing))}")
+    return problems
+
+
+def _lines_problems(where: str, form: Mapping[str, PerLanguage[Any]], made: Kind) -> list[str]:
+    problems = []
+    if missing := [name for name in needed_by_kind(made) if name not in form]:
+        problems.append(f"{where}: of several rows no text is carried over; set {', '.join(missing)} too")
+    for target, template in form.items():
+        if any(not isinstance(one, str | bool | float) for one in _variants(template)):
+            problems.append(f"{where}.{target}: a list of turns is made of one row; write one text")
     return problems
 
 

@@ -179,6 +179,19 @@ def covers(tag: str, language: str) -> bool:
     return PerLanguage[bool](None, {tag: True})[language] is not None
 
 
+def together(side: Side, most: int | None) -> list[Places]:
+    """The rows with the same key, in order, in groups of at most ``most``; groups in order of their first rows."""
+    rows = np.flatnonzero(side.given)
+    if not len(rows):
+        return []
+    _, first, group = np.unique(side.key[rows], return_index=True, return_inverse=True)
+    order = np.argsort(first[group], kind="stable")
+    rows, heads = rows[order], first[group][order]
+    ends = np.flatnonzero(heads[1:] != heads[:-1]) + 1
+    whole = np.split(rows, ends)
+    return whole if most is None else [one[at : at + most] for one in whole for at in range(0, len(one), most)]
+
+
 def _pieces(counts: Places) -> Iterator[Places]:
     """Runs of rows with at most so many candidates together, or of one row."""
     ends = np.cumsum(counts)

@@ -1,5 +1,5 @@
-"""``join``: makes rows by templates from two rows that belong together: the same item in two languages, a prompt and
-another dataset's answer to it."""
+"""``join``: makes rows by templates from rows that belong together: the same item in two languages, a prompt and
+another dataset's answer to it, the lines of a document."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ from pydantic import AfterValidator, Field, PositiveInt
 from curate.catalog.params import RowsName
 from curate.catalog.suggestions import nearest
 from curate.generation.common.chosen_rows import ChosenRows, chosen_rows
-from curate.generation.common.composition import HOLE, Parts, fill_text, parts_of, placeholders, prefixed
+from curate.generation.common.composition import (
+    HOLE,
+    Parts,
+    asked_languages,
+    fill_text,
+    parts_of,
+    placeholders,
+    prefixed,
+)
 from curate.generation.common.derived_rows import random_numbers
 from curate.generation.common.fields import PREFIXES
 from curate.generation.common.forms import Composing, Weight, placeholder_problems
 from curate.generation.common.requests import InvalidResponse
-from curate.generation.join.matching import Matcher, Matches, Side
+from curate.generation.join.matching import Matcher, Matches, Side, together
 from curate.rows import Kind
 from curate.rows.languages import normalize
 from curate.steps import CatalogFacts, Context, GatherStep, RowBatch, Rows, StepError
@@ -27,6 +35,7 @@ from curate.text.templates import parse
 
 _OTHER = "other."
 _BY = ("item", "key")
+_LINES = (Kind.PARALLEL, Kind.DOCUMENT)
 _WRITTEN = 2_048
 
 
@@ -41,14 +50,20 @@ LanguagePair = Annotated[str, AfterValidator(_languages)]
 
 
 class Join(Composing, GatherStep):
-    """Makes a row by templates from each two rows that belong together.
+    """Makes a row by templates from each two rows that belong together, or from all that do.
 
     The new row is of the row's item; ``{other.…}`` are the texts of the other one. Both are its parents, and its
     licence is that of both. Rows without a partner make no row; they are counted in a warning, by reason and language.
+
+    With ``lines`` all rows that belong together and are in the same languages make one row: each template is filled for
+    each of them, in their order, and the texts stand below one another. Its languages, attributes and scores are those
+    of the first row, but of its other attributes only those that all rows have; its item is that of the first row.
     """
 
     tag: ClassVar[str] = "join"
-    summary: ClassVar[str] = "rows by templates from two rows: of one item in two languages, or of two datasets"
+    summary: ClassVar[str] = (
+        "rows by templates from rows that belong together: an item in two languages, two datasets, lines of a document"
+    )
 
     other: RowsName | None = None
     """The source or dataset with the other rows. Default: the dataset's own rows, of which none is its own partner."""
@@ -63,12 +78,22 @@ class Join(Composing, GatherStep):
     """The languages of the row and of the other one: ``[en/sw, de/en]`` for all of these, ``{en/sw: 2, de/en: 1}`` to
     draw one of them by weight for each item (each value of ``by``). Default: all."""
     per_row: PositiveInt | None = None
-    """Maximum number of partners of a row, drawn by the seed. Default: all."""
+    """Maximum number of partners of a row, drawn by the seed; with ``lines``, of rows that make one, and more make
+    several. Default: all."""
+    lines: bool = False
+    """Whether all rows that belong together make one row, a line of each; for parallel rows and documents."""
 
     def check(self, kind: Kind) -> list[str]:
-        other = kind if self.other is None else None
-        prefixes = (*PREFIXES, *(f"{_OTHER}{prefix}" for prefix in PREFIXES))
-        problems = self.form_problems(kind, [*placeholders(kind), *placeholders(other, _OTHER)], prefixes)
+        if self.lines:
+            problems = self.form_problems(kind, placeholders(kind), lines=True)
+            if kind not in _LINES:
+                problems.append(f"lines: {kind} rows have turns; only {' and '.join(_LINES)} rows can become lines")
+            if self.other is not None or self.pairs is not None:
+                problems.append("lines: rows become lines of one text; leave 'other' and 'pairs' out")
+        else:
+            other = kind if self.other is None else None
+            prefixes = (*PREFIXES, *(f"{_OTHER}{prefix}" for prefix in PREFIXES))
+            problems = self.form_problems(kind, [*placeholders(kind), *placeholders(other, _OTHER)], prefixes)
         if "{" not in self.by and "}" not in self.by:
             if self.by not in _BY:
                 problems.append(
@@ -105,6 +130,10 @@ class Join(Composing, GatherStep):
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         left = Side([])
         self._read(rows, left)
+        if self.lines:
+            left.close()
+            yield from self._texts(rows, left, context)
+            return
         right = left
         others: Iterable[Rows] = rows
         if self.other is not None:
@@ -126,7 +155,51 @@ class Join(Composing, GatherStep):
 
     def _read(self, rows: Iterable[Rows], side: Side) -> None:
         for part in rows:
-            side.add(self._keys(part), part.ids.to_list(), part.language.to_list())
+            keys = self._keys(part)
+            if self.lines:  # what is one text is in the same languages
+                tags = zip(asked_languages(part), part.language, strict=True)
+                keys = [None if not key else "\n".join((*pair, key)) for key, pair in zip(keys, tags, strict=True)]
+            side.add(keys, part.ids.to_list(), part.language.to_list())
+
+    def _texts(self, rows: Iterable[Rows], side: Side, context: Context) -> Iterator[RowBatch]:
+        groups = together(side, self.per_row)
+        if lost := len(side) - sum(map(len, groups)):
+            context.warn(f"join: {lost:,} of {len(side):,} rows have nothing to be joined by and make no row")
+        if not groups:
+            return
+        with chosen_rows(rows, np.concatenate(groups), context) as chosen:
+            start, size = 0, 0
+            for end, group in enumerate(groups, 1):
+                size += len(group)
+                if size >= _WRITTEN or end == len(groups):
+                    yield self._text_rows(chosen, groups[start:end], context)
+                    start, size = end, 0
+
+    def _text_rows(self, chosen: ChosenRows, groups: Sequence[Any], context: Context) -> RowBatch:
+        here, places = chosen.at(np.concatenate(groups))
+        parts, ids = list(parts_of(here)), here.ids.to_list()
+        attributes, licenses = here.table["attributes"].to_pylist(), here.table["lineage"].to_pylist()
+        texts, at = list[Parts](), 0
+        for group in groups:
+            lines = places[at : at + len(group)]
+            at += len(group)
+            first = lines[0]
+            attributes[first] = [one for one in attributes[first] if all(one in attributes[place] for place in lines)]
+            chances = random_numbers(context.seed, [" ".join(ids[place] for place in lines)], self.tag)
+            texts.append(
+                replace(
+                    parts[first],
+                    chance=chances[0],
+                    parents=tuple(ids[place] for place in lines[1:]),
+                    licenses=tuple(dict.fromkeys(licenses[place]["license"] for place in lines)),
+                    lines=tuple(parts[place] for place in lines),
+                )
+            )
+        column = here.table.schema.get_field_index("attributes")
+        field = here.table.schema.field(column)
+        table = here.table.set_column(column, field, pa.array(attributes, field.type))
+        context.advance(sum(map(len, groups)))
+        return self.compose(Rows(here.kind, table), texts, context)
 
     def _keys(self, part: Rows) -> Sequence[str | None]:
         if self.by not in _BY:
