@@ -55,10 +55,14 @@ def share(part: float, whole: float) -> str:
     return "< 0.01 %" if percent < 50 else "> 99.99 %"
 
 
-def cut(rows: Sequence[Any], most: int = MOST) -> tuple[Sequence[Any], Html | None]:
-    """The first rows, and a note on the others."""
+def cut(rows: Sequence[Any], most: int = MOST, where: str = "in the manifest") -> tuple[Sequence[Any], Html | None]:
+    """The first rows, and a note on the others.
+
+    Args:
+        where: the others are.
+    """
     more = len(rows) - most
-    return rows[:most], tag("p", f"… and {more:,} more, in the manifest.", class_="note") if more > 0 else None
+    return rows[:most], tag("p", f"… and {more:,} more, {where}.", class_="note") if more > 0 else None
 
 
 # -------------------------------------------------------------------------------------------------------------- summary

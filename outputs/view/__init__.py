@@ -13,7 +13,7 @@ from curate.engine.store.store import Store
 from curate.errors import CurateError
 from outputs.view.app import App
 from outputs.view.labelling import Labels
-from outputs.view.pages import base_of, problem
+from outputs.view.pages import problem
 from outputs.view.reading import Reader
 from outputs.view.server import HOST, Server
 
@@ -49,7 +49,7 @@ class View:
         port: int = 0,
     ) -> None:
         self._reader = Reader(store)
-        first = "/" if name is None else base_of(self._reader.version(name))
+        first = "/" if name is None else self._reader.version(name).base
         found = catalog if catalog is not None and catalog.is_file() else None
         app = App(self._reader, Labels(labels, annotator or _login()), found)
         try:

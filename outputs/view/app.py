@@ -14,8 +14,10 @@ from outputs.report.page import asset
 from outputs.report.thresholds import Limit, ProbedRow, limits
 from outputs.view import pages
 from outputs.view.compare import compare_page, scores_page
-from outputs.view.labelling import Labels, form
-from outputs.view.reading import Filter, Reader, ReadVersion
+from outputs.view.conversation import Own
+from outputs.view.filters import filter_of
+from outputs.view.labelling import Labels, asked_error, form
+from outputs.view.reading import Reader, ReadVersion
 from outputs.view.records import record
 from outputs.view.server import NotFound, Request, Response, see
 from outputs.view.threshold_write import answer
@@ -60,7 +62,8 @@ class App:
             case ("rows",):
                 return Response(pages.rows(read, request, self.labels))
             case ("rows", "count"):
-                return Response(f"{read.count(Filter.of(request.query)):,}", "text/plain; charset=utf-8")
+                count = read.count(filter_of(request, self.labels))
+                return Response(f"{count:,}", "text/plain; charset=utf-8")
             case ("scores",):
                 return Response(scores_page(read, request))
             case ("compare",):
@@ -69,16 +72,17 @@ class App:
                 return Response(self._thresholds(read, tuple(inside), request))
             case ("row", row):
                 found = read.row(row)
-                made = self._record(read, found)
+                made = self._record(read, found, pages.whole_number(request.query.get("from"), 0))
                 if "part" in request.query:
                     return Response(pages.row_part(read, found, made, self.labels))
                 return Response(pages.row(read, found, made, self.labels))
             case ("label", row) if request.form is not None:
                 found = read.row(row)
-                self.labels.give(found, request.form.get("label") or None, request.form.get("comment"))
+                given = request.form
+                self.labels.give(found, given.get("label") or None, given.get("comment"), asked_error(given))
                 if "part" in request.query:
-                    return Response(form(found, self.labels.of(found["id"]), pages.base_of(read)))
-                return see(f"{pages.base_of(read)}/row/{found['id']}")
+                    return Response(form(found, self.labels.of(found["id"]), read.base))
+                return see(f"{read.base}/row/{found['id']}")
         raise NotFound(f"there is no page '{'/'.join(path)}' of {read.name}")
 
     def _thresholds(self, read: ReadVersion, path: tuple[str, ...], request: Request) -> str:
@@ -96,9 +100,10 @@ class App:
 
         return answer(read, path, request, known, what_if, self.catalog, self.registry)
 
-    def _record(self, read: ReadVersion, row: Mapping[str, Any]) -> Html:
-        base = pages.base_of(read)
-        return record(row, self._limits(read, row), read.siblings(row), read.relatives(row), base, read.labels)
+    def _record(self, read: ReadVersion, row: Mapping[str, Any], start: int) -> Html:
+        base, label = read.base, self.labels.of(row["id"])
+        own = Own(f"{base}/row/{row['id']}", start, label.errors if label is not None else ())
+        return record(row, self._limits(read, row), read.siblings(row), read.relatives(row), base, read.labels, own)
 
     def _limits(self, read: ReadVersion, row: Mapping[str, Any]) -> list[Limit]:
         """The thresholds for a row, found by probing the steps with it and with kept rows of its language (see

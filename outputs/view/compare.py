@@ -14,13 +14,23 @@ from outputs.report.charts import number
 from outputs.report.markup import Html, joined, table, tag
 from outputs.report.rows import texts
 from outputs.report.sections import cut
-from outputs.view.pages import base_of, chooser, page
+from outputs.view.conversation import (
+    BESIDE,
+    LONGEST_COMPARED,
+    compared,
+    conversation,
+    language_and_direction,
+)
+from outputs.view.filters import chooser
+from outputs.view.pages import page
 from outputs.view.reading import ReadVersion, literal
-from outputs.view.records import compared, conversation, language_and_direction
 from outputs.view.server import Request
 
 _SHOWN = 12
 """Examples of each change."""
+_WHERE = "which `curate diff --json` has"
+_BEFORE = 200
+"""Characters shown of a long text before the first that changed."""
 _CHANGES = (("added", "Rows that came"), ("removed", "Rows that went"), ("changed", "Rows that changed"))
 
 
@@ -43,7 +53,7 @@ def compare_page(read: ReadVersion, request: Request) -> str:
         chooser("Compare with", "with", options, old.version.version, every=False),
         tag("button", "Show", type="submit"),
         class_="filters auto",
-        action=f"{base_of(read)}/compare",
+        action=f"{read.base}/compare",
         aria_label="Versions",
     )
     counts = ", ".join(f"{difference.count(change):,} {change}" for change, _ in _CHANGES)
@@ -73,7 +83,7 @@ def _before(read: ReadVersion) -> str:
 def _recipe(difference: Difference) -> Html | None:
     if not difference.recipe:
         return None
-    shown, more = cut([tag("li", tag("code", line)) for line in difference.recipe], 30)
+    shown, more = cut([tag("li", tag("code", line)) for line in difference.recipe], 30, _WHERE)
     return tag("section", tag("h3", "What was done otherwise"), tag("ul", shown), more)
 
 
@@ -86,7 +96,7 @@ def _changes(difference: Difference) -> Html | None:
             "change", "language", "source", "because", "rows"
         ).rows()
     ]
-    shown, more = cut(rows, 60)
+    shown, more = cut(rows, 60, _WHERE)
     head = ["because", "change", "language", "source", "rows"]
     return joined(table("Changes, and which step or source is responsible", head, shown, numbers=(4,)), more)
 
@@ -103,10 +113,10 @@ def _examples(read: ReadVersion, old: ReadVersion, difference: Difference, chang
         if row is None:
             continue
         before = _counterpart(old, row) if change == "changed" else None
-        body = changed_texts(before, row) if before is not None else conversation(row, 1_200)
+        body = changed_texts(before, row) if before is not None else conversation(row, BESIDE)
         head = tag(
             "h4",
-            tag("a", language_name(row["language"]), href=f"{base_of(here)}/row/{row['id']}"),
+            tag("a", language_name(row["language"]), href=f"{here.base}/row/{row['id']}"),
             f" · {one['because']}",
         )
         items.append(tag("div", head, body, class_="relative"))
@@ -142,16 +152,30 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Html]:
     for before, after in zip_longest(texts(old), texts(new)):
         label = (after or before)[0]
         was, now = (one[1] if one else "" for one in (before, after))
-        marked = compared(was, now)
+        # Of long texts the part that begins shortly before the first difference.
+        long = max(len(was), len(now)) > LONGEST_COMPARED
+        start = max(0, _same(was, now) - _BEFORE) if long else 0
+        parts = [one[start : start + LONGEST_COMPARED] for one in (was, now)]
+        cut = tag("p", f"Characters {start + 1:,} to {start + LONGEST_COMPARED:,}.", class_="note") if long else None
+        marked = compared(*parts)
         yield tag("div", label, class_="role")
-        yield tag(
-            "div",
-            [
-                tag("div", tag("div", one, class_="text", **language_and_direction(said, language)), class_="side")
-                for one, said, language in zip(marked, (was, now), (old["language"], new["language"]), strict=True)
-            ],
-            class_="sides",
+        yield joined(
+            tag(
+                "div",
+                [
+                    tag("div", tag("div", one, class_="text", **language_and_direction(said, language)), class_="side")
+                    for one, said, language in zip(marked, parts, (old["language"], new["language"]), strict=True)
+                ],
+                class_="sides",
+            ),
+            cut,
         )
+
+
+def _same(old: str, new: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(old), len(new)))
 
 
 def _shifts(difference: Difference) -> Html | None:
@@ -163,7 +187,7 @@ def _shifts(difference: Difference) -> Html | None:
             "score", "language", "rows", "old", "new", "shift"
         ).rows()
     ]
-    shown, more = cut(rows, 60)
+    shown, more = cut(rows, 60, _WHERE)
     head = ["score", "language", "rows", "before", "after", "shift"]
     return joined(table("Means of scores that moved, of rows in both", head, shown, numbers=(2, 3, 4, 5)), more)
 
@@ -213,20 +237,20 @@ def scores_page(read: ReadVersion, request: Request) -> str:
             f"{number(ends['value'])}, a tenth above {number(ends['high'])}"
         )
         bar = tag("span", class_="interval", style=style, aria_hidden="true")
-        link = tag("a", number(ends["value"]), href=f"{base_of(read)}/rows?{query}", title=about)
+        link = tag("a", number(ends["value"]), href=f"{read.base}/rows?{query}", title=about)
         return tag("td", tag("span", bar, link, class_="range"), tag("small", f" {one['n']:,}"))
 
     rows = [
         [language_name(one), *(cell(one, source) for source in sources)]
         for one in sorted(languages, key=lambda one: -languages[one])
     ]
-    shown, more = cut(rows)
+    shown, more = cut(rows, where="with fewer rows")
     form = tag(
         "form",
         chooser("Score", "score", [(one, one) for one in known], score, every=False),
         tag("button", "Show", type="submit"),
         class_="filters auto",
-        action=f"{base_of(read)}/scores",
+        action=f"{read.base}/scores",
         aria_label="Score",
     )
     lead = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +14,10 @@ from outputs.licensing.gate import judge
 from outputs.licensing.licenses import load_licenses
 from outputs.report import accounts, language_name, sections
 from outputs.report.markup import Html, joined, table, tag
+from outputs.view.conversation import shortened
+from outputs.view.filters import filter_of, filters
 from outputs.view.labelling import Labels, form
-from outputs.view.reading import PAGE, STATES, Filter, ReadVersion
+from outputs.view.reading import PAGE, Filter, ReadVersion
 from outputs.view.records import summary
 from outputs.view.server import Request
 
@@ -28,11 +30,6 @@ TABS = (
 )
 
 
-def base_of(read: ReadVersion) -> str:
-    """What addresses of a version's pages begin with."""
-    return "/" + quote(read.name, safe="")
-
-
 def page(title: str, *content: object, read: ReadVersion | None = None, here: str = "") -> str:
     """A complete page.
 
@@ -43,7 +40,7 @@ def page(title: str, *content: object, read: ReadVersion | None = None, here: st
     tabs: list[Html] = [tag("li", tag("a", "Datasets", href="/"))]
     if read is not None:
         tabs += [
-            tag("li", tag("a", name, href=base_of(read) + tab, aria_current="page" if tab == here else None))
+            tag("li", tag("a", name, href=read.base + tab, aria_current="page" if tab == here else None))
             for tab, name in TABS
         ]
     head = tag(
@@ -106,7 +103,7 @@ def datasets(store: Store) -> str:
 
 def overview(read: ReadVersion) -> str:
     """Summary, funnel, languages by sources and judge audits as in the report; every number leads to its rows."""
-    version, base = read.version, base_of(read)
+    version, base = read.version, read.base
     names = _names(read)
     parts = [
         sections.summary(version, judge(version, load_licenses()), unassessed(version), names),
@@ -155,15 +152,17 @@ def _sources(read: ReadVersion) -> dict[tuple[str, str], list[int]]:
 # -------------------------------------------------------------------------------------------------------------- rows
 def rows(read: ReadVersion, request: Request, labels: Labels) -> str:
     """A page of rows, with the filters."""
-    given, base = Filter.of(request.query), base_of(read)
-    written = request.query.get("page", "1")
-    number = int(written) if written.isascii() and written.isdecimal() and 0 < len(written) < 9 else 1
-    number = max(1, number)
+    given, base = filter_of(request, labels), read.base
+    number = max(1, whole_number(request.query.get("page"), 1))
     found = read.page(given, number)
     start = (number - 1) * PAGE
+    last = number
     if (given.counted and given.state != "quarantined") or len(found) < PAGE:
-        whole = read.count(given) if given.counted else start + len(found)
+        whole = read.count(given) if given.counted or not found else start + len(found)
         said: object = f"{start + 1:,}–{start + len(found):,} of {whole:,}" if found else f"none of {whole:,}"
+        if not found and whole:
+            last = (whole - 1) // PAGE + 1
+            said = f"There is no page {number:,}: the {whole:,} rows end with page {last:,}."
     else:
         said = joined(
             f"{start + 1:,}–{start + len(found):,} of ",
@@ -172,14 +171,19 @@ def rows(read: ReadVersion, request: Request, labels: Labels) -> str:
     show = _quarantined if given.state == "quarantined" else _listed
     return page(
         f"{read.version.name}: rows",
-        _filters(read, given),
+        filters(read, given),
         tag("p", said, class_="note", role="status", id="said"),
         show(found, base, labels),
-        _pager(base, given, number, len(found) == PAGE),
+        _pager(base, given, number if found else last + 1, len(found) == PAGE),
         _keys(labels),
         read=read,
         here="/rows",
     )
+
+
+def whole_number(text: str | None, otherwise: int) -> int:
+    """A whole number in an address; another text counts as not given."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else otherwise
 
 
 def _listed(found: Sequence[Mapping[str, Any]], base: str, labels: Labels) -> Html:
@@ -210,7 +214,7 @@ def _quarantined(found: Sequence[Mapping[str, Any]], base: str, labels: Labels) 
                     tag("span", row["reason"], class_="state dropped"),
                     f" {row['source']} {row['unit']} {row['place']}",
                 ),
-                tag("pre", row["raw"], dir="auto", tabindex="0"),
+                tag("pre", shortened(row["raw"]), dir="auto", tabindex="0"),
                 class_="row",
             )
             for row in found
@@ -235,103 +239,12 @@ def _pager(base: str, given: Filter, number: int, more: bool) -> Html:
     )
 
 
-def _filters(read: ReadVersion, given: Filter) -> Html:
-    dropped = given.state == "dropped"
-    fits = [one for one in read.counts if bool(one[2]) == dropped] if given.state != "quarantined" else []
-
-    def summed(place: int, **within: str) -> dict[str, int]:
-        sums: dict[str, int] = {}
-        for language, source, step, reason, number in fits:
-            have = {"language": language, "source": source, "step": step, "reason": reason}
-            if all(have[name] == value for name, value in within.items() if value):
-                key = (language, source, step, reason)[place]
-                sums[key] = sums.get(key, 0) + number
-        return sums
-
-    manifest = read.version.manifest
-    numbers = {"kept": manifest["rows"], "dropped": manifest["rejected"], "quarantined": manifest["quarantined"]}
-    parts = [chooser("Rows", "state", [(one, f"{one} ({numbers[one]:,})") for one in STATES], given.state, every=False)]
-    if given.state != "quarantined":
-        parts += [
-            chooser("Language", "language", _counted(summed(0), language_name), given.language),
-            chooser("Source", "source", _counted(summed(1)), given.source),
-        ]
-        if dropped:
-            parts += [
-                chooser("Dropped by", "step", _counted(summed(2)), given.step),
-                chooser("Reason", "reason", _counted(summed(3, step=given.step)), given.reason),
-            ]
-        parts += [
-            chooser("Score", "score", [(one, one) for one in read.scores(given.state)], given.score, none="any"),
-            *(
-                tag(
-                    "label",
-                    said,
-                    tag("input", name=name, value=value, inputmode="decimal", size="6", autocomplete="off"),
-                )
-                for name, value, said in (("min", given.min, "from"), ("max", given.max, "to"))
-            ),
-        ]
-    parts.append(
-        tag(
-            "label",
-            "Text, place or row id",
-            tag(
-                "input",
-                name="text",
-                type="search",
-                value=given.text,
-                dir="auto",
-                autocomplete="off",
-                spellcheck="false",
-            ),
-            class_="wide",
-        )
-    )
-    clear = tag("a", "Clear", href=f"{base_of(read)}/rows")
-    return tag(
-        "form",
-        parts,
-        tag("button", "Show", type="submit"),
-        clear,
-        class_="filters auto",
-        role="search",
-        aria_label="Filter rows",
-        action=f"{base_of(read)}/rows",
-    )
-
-
-def chooser(
-    label: str, name: str, options: Iterable[tuple[str, str]], chosen: str, *, every: bool = True, none: str = "all"
-) -> Html:
-    """A select with a label; a chosen value that is not among the options is one too."""
-    listed = list(options)
-    if chosen and chosen not in [value for value, _ in listed]:
-        listed.append((chosen, chosen))
-    return tag(
-        "label",
-        label,
-        tag(
-            "select",
-            tag("option", none, value="") if every else None,
-            [tag("option", said, value=value, selected=value == chosen) for value, said in listed],
-            name=name,
-        ),
-    )
-
-
-def _counted(sums: Mapping[str, int], name: Any = str) -> list[tuple[str, str]]:
-    return [
-        (key, f"{name(key)} ({number:,})") for key, number in sorted(sums.items(), key=lambda one: (-one[1], one[0]))
-    ]
-
-
 def _keys(labels: Labels) -> Html:
     keys = (
         ("j, k", "next, previous row"),
         ("Enter", "open or close the row"),
         ("1, 2, 3", "label: right, wrong, unsure; of a pair: chosen better, rejected better, tie"),
-        ("e", "put the selected text into the note as an error"),
+        ("e", "mark the selected characters as an error; write what is wrong, Enter"),
         ("n", "write a note"),
         ("z", "take the last label back"),
         ("/", "search"),
@@ -355,7 +268,7 @@ def _keys(labels: Labels) -> Html:
 
 def row(read: ReadVersion, found: Mapping[str, Any], made: Html, labels: Labels) -> str:
     """The page of one row."""
-    base = base_of(read)
+    base = read.base
     return page(
         f"{read.version.name}: {found['id'][:12]}",
         tag(
@@ -375,4 +288,4 @@ def row(read: ReadVersion, found: Mapping[str, Any], made: Html, labels: Labels)
 
 def row_part(read: ReadVersion, found: Mapping[str, Any], made: Html, labels: Labels) -> Html:
     """What unfolds below a row in the list."""
-    return joined(form(found, labels.of(found["id"]), base_of(read)), made)
+    return joined(form(found, labels.of(found["id"]), read.base), made)

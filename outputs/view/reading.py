@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from curate.catalog.suggestions import nearest
 from curate.engine.store.store import Store
+from curate.preferences.review.labels_file import CHOICES, VERDICTS
 from curate.rows import Kind
 from curate.rows.kinds import kind_of, message_columns
 from curate.sql import Database, Limits
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 PAGE = 50
 STATES = ("kept", "dropped", "quarantined")
+LABELS = ("", "any", "none", *VERDICTS, *CHOICES)
 _REMEMBERED = 64
 _SIBLINGS = 24
 _NAMES_FROM = 20_000
@@ -54,6 +56,12 @@ class Filter:
     min: str = ""
     max: str = ""
     text: str = ""
+    label: str = ""
+    """``any``, ``none``, or a verdict or choice of whoever labels here."""
+    order: str = ""
+    """``random``: by id, which is a digest of the row; otherwise that of the files."""
+    labelled: tuple[str, ...] = ()
+    """The rows that ``label`` means (with ``none``: the others)."""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Filter:
@@ -62,24 +70,30 @@ class Filter:
         Raises:
             NotFound: ``state`` is no state, or an end of the score's range is no number.
         """
-        found = cls(**{one.name: query.get(one.name, str(one.default)).strip() for one in fields(cls)})
-        if found.state not in STATES:
-            raise NotFound(f"state: '{found.state}'{nearest(found.state, STATES)} (known: {', '.join(STATES)})")
+        asked: dict[str, Any] = {name: query.get(name, str(default)).strip() for name, default in _ASKED.items()}
+        found = cls(**asked)
+        for name, known in (("state", STATES), ("order", ("", "random")), ("label", LABELS)):
+            if (chosen := getattr(found, name)) not in known:
+                raise NotFound(f"{name}: '{chosen}'{nearest(chosen, known)} (known: {', '.join(filter(None, known))})")
         for name in ("min", "max"):
             if (given := getattr(found, name)) and not _is_number(given):
                 raise NotFound(f"{name}: '{given}' is no number")
         return found
 
-    def address(self, **changes: str) -> str:
+    def address(self, **changes: Any) -> str:
         """The query of an address that names this filter."""
         changed = replace(self, **changes)
-        given = {one.name: getattr(changed, one.name) for one in fields(self)}
+        given = {name: getattr(changed, name) for name in _ASKED}
         return urlencode({name: value for name, value in given.items() if value and (name, value) != ("state", "kept")})
 
     @property
     def counted(self) -> bool:
         """Whether the counts by language, source, step and reason tell how many rows fit."""
-        return not self.text and not (self.score and (self.min or self.max))
+        return not self.text and not self.label and not (self.score and (self.min or self.max))
+
+
+_ASKED: Mapping[str, Any] = {one.name: one.default for one in fields(Filter) if one.name != "labelled"}
+"""What an address may name, and what holds without it."""
 
 
 class Reader:
@@ -155,6 +169,8 @@ class ReadVersion:
     def __init__(self, reader: Reader, version: Version) -> None:
         self.reader, self.version = reader, version
         self.name = f"{version.name}@{version.version}"
+        self.base = "/" + quote(self.name, safe="")
+        """What addresses of its pages begin with."""
         self.labels: tuple[str, ...] = tuple(step["label"] for step in version.manifest["recipe"]["steps"])
 
     def table(self, state: str) -> str:
@@ -216,7 +232,8 @@ class ReadVersion:
         some = f"LIMIT {PAGE} OFFSET {start}"
         if given.state == "quarantined":
             return self.ask(f"SELECT * FROM {self.table('quarantined')}{self._where(given)} {some}").to_dicts()
-        sql = f"SELECT id FROM {self.table(given.state)}{self._where(given)} {some}"
+        order = "ORDER BY id " if given.order else ""
+        sql = f"SELECT id FROM {self.table(given.state)}{self._where(given)} {order}{some}"
         ids = self.reader.remembered((sql,), lambda: self.ask(sql))["id"].to_list()
         rows = self.rows(ids, given.state)
         return [rows[one] for one in ids]
@@ -289,6 +306,9 @@ class ReadVersion:
                 told += [
                     f"{value} {sign} {float(end)!r}" for sign, end in ((">=", given.min), ("<=", given.max)) if end
                 ]
+            if given.label:
+                ids = ", ".join(map(literal, given.labelled)) or "''"
+                told.append(f"id {'NOT IN' if given.label == 'none' else 'IN'} ({ids})")
             if given.text:
                 told.append(self._holds(given.text, given.state))
         return " WHERE " + " AND ".join(f"({one})" for one in told) if told else ""

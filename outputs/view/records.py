@@ -6,27 +6,18 @@ Everything is put in as text by :mod:`outputs.report.markup`, which escapes it.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-import regex
-
 from curate.preferences.review.labels_file import Label
-from curate.rows import Kind
-from curate.rows.kinds import MEDIA
 from outputs.report import language_name
 from outputs.report.charts import number
-from outputs.report.markup import Html, direction, html_language, joined, table, tag, text, words
+from outputs.report.markup import Html, joined, table, tag, words
 from outputs.report.rows import first_words
 from outputs.report.thresholds import Limit, owner
+from outputs.view.conversation import BESIDE, WHOLE, Own, conversation, shortened
 
 _SHORT = 160
-_BESIDE = 1_200
-_LONGEST_COMPARED = 4_000
-_WORD = regex.compile(r"\p{Han}|\p{Thai}\p{M}*|[\p{L}\p{N}\p{M}_]+|\s+|.", regex.DOTALL)
-"""A word, or a letter of a script without spaces, whitespace, or any other character."""
 _SILENT = ("cluster_id", "spans")
 
 
@@ -75,6 +66,7 @@ def record(
     relatives: Mapping[str, Mapping[str, Any]],
     base: str,
     labels: Sequence[str],
+    own: Own,
 ) -> Html:
     """The whole record.
 
@@ -97,7 +89,7 @@ def record(
             beside.append(_relative("Translation" if translated else "Same item", one["id"], one, base))
     return joined(
         why(row, limits, base),
-        tag("div", conversation(row), class_="texts"),
+        tag("div", conversation(row, WHOLE, own), class_="texts"),
         tag("section", tag("h4", "Beside it"), tag("div", beside, class_="beside"), class_="siblings")
         if beside
         else None,
@@ -105,143 +97,6 @@ def record(
         _attributes(row),
         _origin(row),
     )
-
-
-# ------------------------------------------------------------------------------------------------------------ texts
-def conversation(row: Mapping[str, Any], most: int | None = None, marked: Mapping[str, Html] | None = None) -> Html:
-    """The texts of a row: turns one below the other, the two answers of a preference beside each other, source and
-    target of a pair too.
-
-    Args:
-        most: cut each text after so many characters, and say so.
-        marked: texts with marks in them, by column, in place of those of the last message there.
-    """
-    kind, language = row["kind"], row["language"]
-    if kind is Kind.PARALLEL:
-        sides = [("source", row["source"], row["source_language"]), ("target", row["target"], language)]
-        return tag(
-            "div", [_column(name, [_turn(name, said, spoken, most)]) for name, said, spoken in sides], class_="sides"
-        )
-    if kind is Kind.DOCUMENT:
-        return _turn("text", row["text"], language, most)
-    if kind is Kind.PREFERENCE:
-        answers = _differing(row) if most is None else {}
-        return joined(
-            _turns(row["prompt"], language, most),
-            tag(
-                "div",
-                [
-                    _column(name, _turns(row[name], language, most, answers.get(name)), name)
-                    for name in ("chosen", "rejected")
-                ],
-                class_="sides",
-            ),
-            _parts(row),
-        )
-    turns = [*(row.get("messages") or ()), *(row.get("prompt") or ()), *(row.get("completion") or ())]
-    verdict = None
-    if row.get("label") is not None:
-        verdict = tag("p", "Label: ", tag("strong", "good" if row["label"] else "bad"))
-    return joined(_turns(turns, language, most), verdict, _parts(row))
-
-
-def _column(name: str, content: object, sort: str = "") -> Html:
-    return tag("div", tag("h4", name), content, class_=f"side {sort}".strip())
-
-
-def _turns(turns: Iterable[Mapping[str, Any]], language: str, most: int | None, last: Html | None = None) -> list[Html]:
-    listed = list(turns)
-    return [
-        joined(
-            _folded(f"{turn['role']}: reasoning", turn["reasoning"], language) if turn.get("reasoning") else None,
-            _turn(_speaker(turn), turn["content"], language, most, last if place == len(listed) - 1 else None)
-            if turn["content"] or not turn.get("tool_calls")
-            else None,
-            [_call(call) for call in turn.get("tool_calls") or ()],
-        )
-        for place, turn in enumerate(listed)
-    ]
-
-
-def _speaker(turn: Mapping[str, Any]) -> str:
-    name = f" ({turn['name']})" if turn.get("name") else ""
-    return f"{turn['role']}{name}{', not trained on' if turn.get('weight') == 0 else ''}"
-
-
-def _turn(label: str, content: str, language: str, most: int | None, marked: Html | None = None) -> Html:
-    role = label.split(" ")[0].rstrip(",")
-    body = (
-        words(content, language, len(content) if most is None else most)
-        if marked is None
-        else tag("div", marked, class_="text", **language_and_direction(content, language))
-    )
-    return tag("div", tag("div", label, class_="role"), body, class_=f"turn of-{role}" if role.isalpha() else "turn")
-
-
-def language_and_direction(content: str, language: str) -> dict[str, str | None]:
-    """The attributes of an element with a text in a language."""
-    return {"lang": html_language(language), "dir": direction(content, language)}
-
-
-def _call(call: Mapping[str, Any]) -> Html:
-    function = call["function"]
-    return tag(
-        "details",
-        tag("summary", "Calls ", tag("code", function["name"]), f" · {call['id']}" if call["id"] else None),
-        tag("pre", _indented(function["arguments"]), dir="ltr", tabindex="0"),
-        class_="call",
-    )
-
-
-def _parts(row: Mapping[str, Any]) -> Html:
-    """Tools and media, folded."""
-    parts = [_folded("Tools", _indented(row["tools"]), "en", "pre")] if row.get("tools") else []
-    parts += [
-        _folded(f"{name} ({len(row[name])})", "\n".join(row[name]), "en", "pre") for name in MEDIA if row.get(name)
-    ]
-    return joined(parts)
-
-
-def _folded(title: str, content: str, language: str, name: str = "div") -> Html:
-    body = (
-        tag("pre", content, dir="ltr", tabindex="0")
-        if name == "pre"
-        else tag("div", content, class_="text", **language_and_direction(content, language))
-    )
-    return tag("details", tag("summary", title), body, class_="call")
-
-
-def _indented(given: str) -> str:
-    try:
-        return orjson.dumps(orjson.loads(given), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
-        return given
-
-
-# ------------------------------------------------------------------------------------------------------ differences
-def _differing(row: Mapping[str, Any]) -> dict[str, Html]:
-    """The last messages of the two answers, with the words that only one of them has marked."""
-    sides = [row[name][-1]["content"] if row[name] else "" for name in ("chosen", "rejected")]
-    old, new = compared(sides[1], sides[0])
-    return {"chosen": new, "rejected": old}
-
-
-def compared(old: str, new: str) -> tuple[Html, Html]:
-    """Two texts, in each the words marked that the other does not have there; unmarked if they are very long or have
-    little in common."""
-    if max(len(old), len(new)) > _LONGEST_COMPARED:
-        return text(old), text(new)
-    left, right = _WORD.findall(old), _WORD.findall(new)
-    match = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    if match.ratio() < 0.3:
-        return text(old), text(new)
-    parts: tuple[list[object], list[object]] = ([], [])
-    for what, *ends in match.get_opcodes():
-        for side, (words_, start, end) in enumerate(((left, ends[0], ends[1]), (right, ends[2], ends[3]))):
-            piece = "".join(words_[start:end])
-            if piece:
-                parts[side].append(piece if what == "equal" else tag("del" if side == 0 else "ins", piece))
-    return joined(parts[0]), joined(parts[1])
 
 
 # -------------------------------------------------------------------------------------------------------------- why
@@ -316,7 +171,7 @@ def _scores(row: Mapping[str, Any], limits: Sequence[Limit], labels: Sequence[st
 def _attributes(row: Mapping[str, Any]) -> Html | None:
     if not row["attributes"]:
         return None
-    lines = [[one["name"], tag("span", one["value"], dir="auto")] for one in row["attributes"]]
+    lines = [[one["name"], tag("span", shortened(one["value"]), dir="auto")] for one in row["attributes"]]
     return tag(
         "details",
         tag("summary", f"Attributes ({len(lines)})"),
@@ -356,4 +211,4 @@ def _relative(title: str, row_id: str, row: Mapping[str, Any] | None, base: str)
         )
     link = tag("a", language_name(row["language"]), href=f"{base}/row/{row_id}")
     dropped = state(row) if row.get("step") else None
-    return tag("div", tag("h5", f"{title}: ", link, " ", dropped), conversation(row, _BESIDE), class_="relative")
+    return tag("div", tag("h5", f"{title}: ", link, " ", dropped), conversation(row, BESIDE), class_="relative")

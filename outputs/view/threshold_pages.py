@@ -9,16 +9,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import polars as pl
+
 from curate.errors import ExportError
 from outputs.report import language_name
 from outputs.report.charts import number
 from outputs.report.markup import Html, joined, table, tag
-from outputs.view.pages import base_of, chooser, page
+from outputs.report.sections import cut
+from outputs.view.filters import chooser
+from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.records import summary
 from outputs.view.server import NotFound
 from outputs.view.what_if import Move, Threshold, WhatIf, describe, find
 
+_LANGUAGES = 60
+"""Languages in the table of what comes and goes."""
 _SIDES = (("kept_side", "Would be kept", "comes"), ("dropped_side", "Would be dropped", "goes"))
 
 
@@ -144,8 +150,8 @@ def thresholds_page(
         ),
         class_="threshold",
         aria_label="Move a threshold",
-        action=f"{base_of(read)}/thresholds",
-        data_moved=f"{base_of(read)}/thresholds?part=1",
+        action=f"{read.base}/thresholds",
+        data_moved=f"{read.base}/thresholds?part=1",
     )
     return page(
         f"{read.version.name}: thresholds",
@@ -298,7 +304,7 @@ def _side(read: ReadVersion, side: Sequence[tuple[str, float, bool]], title: str
         found = kept.get(row) or dropped.get(row)
         if found is not None:
             badge = tag("strong", f" {word} ", class_=word) if moves else " "
-            items.append(tag("li", tag("code", number(value)), badge, summary(found, base_of(read))))
+            items.append(tag("li", tag("code", number(value)), badge, summary(found, read.base)))
     return tag(
         "section",
         tag("h3", f"{title}, next to the threshold"),
@@ -309,9 +315,8 @@ def _side(read: ReadVersion, side: Sequence[tuple[str, float, bool]], title: str
 def _table(asked: Asked, move: Move) -> Html:
     present = asked.threshold.present
     lines = []
-    for language, kept, dropped, go, come in move.by_language.select(
-        "language", "kept", "dropped", "go", "come"
-    ).rows():
+    order = move.by_language.sort(pl.col("go") + pl.col("come"), "kept", "language", descending=[True, True, False])
+    for language, kept, dropped, go, come in order.select("language", "kept", "dropped", "go", "come").rows():
         lines.append(
             [
                 language_name(language),
@@ -323,12 +328,9 @@ def _table(asked: Asked, move: Move) -> Html:
                 f"{kept + come - go:,}",
             ]
         )
-    return table(
-        "By language",
-        ["language", "now", "kept", "dropped by it", "come", "go", "then"],
-        lines,
-        numbers=(1, 2, 3, 4, 5, 6),
-    )
+    shown, more = cut(lines, _LANGUAGES, "in which less changes")
+    head = ["language", "now", "kept", "dropped by it", "come", "go", "then"]
+    return joined(table("By language", head, shown, numbers=(1, 2, 3, 4, 5, 6)), more)
 
 
 def _write(read: ReadVersion, asked: Asked, catalog: Path | None) -> Html | None:
@@ -341,7 +343,7 @@ def _write(read: ReadVersion, asked: Asked, catalog: Path | None) -> Html | None
         tag(
             "a",
             f"Write it into {catalog.name} …",
-            href=f"{base_of(read)}/thresholds/write?{asked.address()}",
+            href=f"{read.base}/thresholds/write?{asked.address()}",
             class_="button",
         ),
     )

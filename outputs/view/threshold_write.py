@@ -15,7 +15,7 @@ from curate.engine.store.store import write_atomically
 from curate.errors import ExportError
 from curate.steps import Registry
 from outputs.report.markup import Html, tag
-from outputs.view.pages import base_of, page
+from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.server import NotFound, Request
 from outputs.view.threshold_pages import Asked, moved, thresholds_page
@@ -58,10 +58,10 @@ def write_page(read: ReadVersion, asked: Asked, edit: Edit) -> str:
         tag("input", type="hidden", name="seen", value=digest(edit)),
         tag("button", f"Write {edit.file.name}", type="submit"),
         " ",
-        tag("a", "Back", href=f"{base_of(read)}/thresholds?{asked.address()}"),
+        tag("a", "Back", href=f"{read.base}/thresholds?{asked.address()}"),
         method="post",
         aria_label="Confirm the change",
-        action=f"{base_of(read)}/thresholds/write?{asked.address()}",
+        action=f"{read.base}/thresholds/write?{asked.address()}",
     )
     content = (
         [tag("pre", lines, class_="diff", tabindex="0", dir="ltr"), confirm]

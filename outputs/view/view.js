@@ -77,7 +77,7 @@
     const pressed = form.querySelector("[aria-pressed=true]");
     const old = row.querySelector(".state.labelled");
     if (old) old.remove();
-    const noted = form.querySelector("[name=comment]").value;
+    const noted = form.elements.comment.value || form.querySelector(".errors");
     if (!pressed && !noted) return;
     const mark = document.createElement("span");
     mark.className = "state labelled";
@@ -85,21 +85,38 @@
     const before = row.querySelector("a.to-row");
     before.before(mark, " ");
   };
-  const send = async (form, value) => {
-    const body = new URLSearchParams({ comment: form.querySelector("[name=comment]").value, label: value });
+  // One after the other, in the order of the keys: the last label given is the one that stays.
+  let sent = Promise.resolve();
+  const send = (form, ...more) => (sent = sent.then(() => sendNow(form, more)));
+  const sendNow = async (given, more) => {
+    // An answer before this one has brought a form anew.
+    const form = given.isConnected ? given : document.querySelector(`form.labels[data-row="${given.dataset.row}"]`);
+    const body = new URLSearchParams([["comment", form.elements.comment.value], ...more]);
     const focused = form.contains(document.activeElement) ? document.activeElement : null;
     try {
       const fresh = element(await fetched(form.action + "?part=1", { method: "POST", body })).firstElementChild;
       form.replaceWith(fresh);
-      badge(fresh.closest(".row"), fresh);
-      if (focused) (fresh.querySelector(`[value="${focused.value}"]`) || fresh.querySelector("button")).focus();
+      const row = fresh.closest(".row");
+      badge(row, fresh);
+      // From a field back to the row, where the keys are; a button stays where one was.
+      if (focused) (all("button", fresh).find((one) => one.value && one.value === focused.value) || row.querySelector("summary") || row).focus();
+      if (more.some(([name]) => name === "error")) await anew(row, fresh);
     } catch (error) { form.querySelector("[role=status]").textContent = error.message; }
+  };
+  // The texts of a row again, after an error in them was marked or taken away.
+  const anew = async (row, form) => {
+    const from = new URLSearchParams(location.search).get("from");
+    const part = element(await fetched(`${form.action.replace("/label/", "/row/")}?part=1${from ? `&from=${from}` : ""}`));
+    row.querySelector(".texts").replaceWith(part.querySelector(".texts"));
   };
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (form.classList.contains("labels")) {
       event.preventDefault();
-      send(form, event.submitter && document.activeElement !== form.querySelector("[name=comment]") ? event.submitter.value : "");
+      const by = event.submitter;
+      const at = form.elements.error_note;
+      if (document.activeElement === at) send(form, ["error", form.querySelector("[type=hidden][name=error]").value], ["error_note", at.value]);
+      else send(form, ...(by && by.name ? [[by.name, by.value]] : []));
     } else if (form.classList.contains("undo")) {
       event.preventDefault();
       undo();
@@ -114,15 +131,46 @@
     const part = element(await fetched(form ? form.action.replace("/label/", "/row/") + "?part=1" : row.dataset.src));
     const fresh = part.querySelector("form.labels");
     if (form) form.replaceWith(fresh);
+    if (form && row.querySelector(".texts")) row.querySelector(".texts").replaceWith(part.querySelector(".texts"));
     badge(row, fresh);
   };
+
+  // --------------------------------------------------------------------------------------------------------- errors
+  // Characters (code points) of the row before a place in a text; a sign like U+202E stands for one.
+  const before = (text, node, offset) => {
+    const range = document.createRange();
+    range.setStart(text, 0);
+    range.setEnd(node, offset);
+    const part = range.cloneContents();
+    for (const sign of all(".sign", part)) sign.replaceWith(".");
+    return [...part.textContent].length;
+  };
+  const textOf = (node) => (node.nodeType === 1 ? node : node.parentElement)?.closest("[data-text]");
+  const markError = (row) => {
+    const form = row.querySelector("form.labels");
+    const selection = window.getSelection();
+    const status = form.querySelector("[role=status]");
+    const range = selection.rangeCount && !selection.isCollapsed ? selection.getRangeAt(0) : null;
+    const text = range && textOf(range.startContainer);
+    if (!text || text !== textOf(range.endContainer) || !row.contains(text)) { status.textContent = "Select characters of one text of this row first."; return; }
+    const start = Number(text.dataset.start);
+    const ends = [before(text, range.startContainer, range.startOffset), before(text, range.endContainer, range.endOffset)];
+    form.querySelector("[type=hidden][name=error]").value = `${text.dataset.text}:${start + ends[0]}:${start + ends[1]}`;
+    form.querySelector(".error-of").hidden = false;
+    form.elements.error_note.focus();
+  };
+  // The button must not take the selection away.
+  document.addEventListener("mousedown", (event) => { if (event.target.closest(".mark-error")) event.preventDefault(); });
+  document.addEventListener("click", (event) => { const button = event.target.closest(".mark-error"); if (button) markError(button.closest(".row")); });
 
   // ----------------------------------------------------------------------------------------------------------- keys
   const focused = () => document.activeElement && document.activeElement.closest(".row");
   const go = (step) => {
     const listed = rows();
     const row = listed[Math.max(0, Math.min(listed.length - 1, listed.indexOf(focused()) + step))];
-    if (row) (row.querySelector("summary") || row).focus();
+    const next = document.querySelector(".pager [rel=next]");
+    if (step > 0 && next && listed.length && focused() === listed.at(-1)) location.assign(next.href);
+    else if (row) (row.querySelector("summary") || row).focus();
   };
   document.addEventListener("keydown", async (event) => {
     const typing = event.target.matches("input:not([type=range]), textarea, select");
@@ -130,17 +178,15 @@
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const row = focused();
     const form = row && row.querySelector("form.labels");
-    const selected = String(window.getSelection());
     if (event.key === "j" || event.key === "k") go(event.key === "j" ? 1 : -1);
     else if (event.key === "/" && document.querySelector("[name=text]")) document.querySelector("[name=text]").focus();
     else if (event.key === "z" && row) undo();
     else if (row && ["1", "2", "3", "n", "e"].includes(event.key)) {
       if (!form) { row.open = true; await load(row); }
       const mine = row.querySelector("form.labels");
-      const note = mine.querySelector("[name=comment]");
-      if (event.key === "e" && selected) note.value = `${note.value} “${selected}”: `.trimStart();
-      if (event.key === "e" || event.key === "n") note.focus();
-      else await send(mine, mine.querySelector(`[aria-keyshortcuts="${event.key}"]`).value);
+      if (event.key === "n") mine.elements.comment.focus();
+      else if (event.key === "e") markError(row);
+      else await send(mine, ["label", mine.querySelector(`[aria-keyshortcuts="${event.key}"]`).value]);
     } else return;
     event.preventDefault();
   });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import os
 import re
@@ -26,15 +28,16 @@ from curate.cli.main import app
 from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
 from curate.logs import show_warnings
-from curate.preferences.review.labels_file import Label, read_labels, write_labels
+from curate.preferences.review.labels_file import ErrorSpan, Label, read_labels, write_labels
 from curate.rows import Kind, schema
 from curate.rows.kinds import message_columns
 from outputs.report.thresholds import Limit
 from outputs.view import View, ViewError
 from outputs.view.compare import changed_texts
-from outputs.view.labelling import Labels, form
+from outputs.view.conversation import WHOLE, Own, compared
+from outputs.view.labelling import Labels, form, quoted, spans
 from outputs.view.reading import Filter, Reader, has, literal
-from outputs.view.records import compared, record, summary
+from outputs.view.records import record, summary
 from outputs.view.server import POLICY
 
 
@@ -255,20 +258,76 @@ def poisoned(kind: Kind) -> dict:
 def test_no_field_of_any_kind_of_row_becomes_markup(kind):
     row = poisoned(kind)
     limit = Limit(row["step"], row["language"], row["reason"], "below", 2.0)
-    label = Label(row["id"], row["id"], comment=row["id"])
+    errors = [ErrorSpan(name, 3, 20, row["id"]) for name in spans(row)]
+    label = Label(row["id"], row["id"], comment=row["id"], errors=tuple(errors))
     kept = {name: value for name, value in row.items() if name not in ("step", "reason")}
     made = [
-        record(one, [limit], [{**row, "id": "other"}], {row["id"]: row}, "/base", [row["step"]]) for one in (row, kept)
+        record(
+            one,
+            [limit],
+            [{**row, "id": "other"}],
+            {row["id"]: row},
+            "/base",
+            [row["step"]],
+            Own("/base/row/x", 0, errors),
+        )
+        for one in (row, kept)
     ]
     made += [summary(row, "/base", label), form(row, label, "/base"), changed_texts(row, {**row, "text": "another"})]
-    for html in made:
-        found = Tags(html).found
+    for text in made:
+        found = Tags(text).found
         assert found and not {tag for tag, _ in found} & {"script", "img", "style", "iframe", "svg"}
         assert not [name for _, attributes in found for name in attributes if name.startswith("on")]
-        assert "\u202e" not in html
+        assert "\u202e" not in text
         for _, attributes in found:
             for name in ("href", "action"):
                 assert attributes.get(name, "/base").startswith("/base/"[: len(attributes.get(name, "/base"))])
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A view of a pair and a Thai conversation of half a million characters."""
+    folder = tmp_path_factory.mktemp("long")
+    thai = {"messages": [{"role": "user", "content": "เล่าเรื่อง"}, {"role": "assistant", "content": "น้ำเค็ม" * 70_000}]}
+    pair = {"ask": "Why?", "good": f"{'Salt. ' * 50_000}End.", "poor": f"{'Salt. ' * 50_000}Stop."}
+    for name, row in (("thai", thai), ("pair", pair)):
+        (folder / f"{name}.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "catalog.yaml").write_text("""\
+version: 1
+run: {workers: 1}
+sources:
+  thai: {use: jsonl, path: thai.jsonl, kind: sft, language: th, license: CC0-1.0, columns: {messages: "{messages}"}}
+  pair: {use: jsonl, path: pair.jsonl, kind: preference, language: en, license: CC0-1.0,
+         columns: {prompt: "{ask}", chosen: "{good}", rejected: "{poor}"}}
+datasets: {story: {from: [thai]}, choice: {from: [pair]}}
+""")
+    curate.build(folder / "catalog.yaml")
+    with serving(View(Store(folder / ".curate"), "story", labels=folder / "l.jsonl", annotator="mary")) as one:
+        yield one
+
+
+def test_a_very_long_text_is_shown_in_pieces_that_join(long):
+    for path, whole in (("/story", "น้ำเค็ม" * 70_000), ("/choice", "Salt. " * 50_000 + "End.")):
+        [row] = ids(long.ask(f"{path}/rows")[2])
+        pieces, start = [], 0
+        while True:
+            status, _, page = long.ask(f"{path}/row/{row}?part=1&from={start}")
+            assert status == 200 and len(page) < 10 * WHOLE
+            name = "messages[1]" if path == "/story" else "chosen[0]"
+            text = re.search(rf'data-text="{re.escape(name)}" data-start="{start}"[^>]*>([^<]*)<', page)[1]
+            pieces.append(text)
+            more = re.search(r'from=(\d+)">more →', page)
+            if more is None:
+                break
+            start = int(more[1])
+        assert "".join(pieces) == whole and len(pieces) > 2
+
+
+def test_a_page_after_the_last_says_which_is_the_last(client):
+    for asked in ("2", "99999999999", "7&text=a", "7&state=quarantined&text=broken"):
+        text = client.get(f"/rows?page={asked}")
+        assert re.search(r"There is no page [\d,]+: the \d+ rows? ends? with page 1\.|There is no page", text), asked
+        assert 'rel="prev"' in text and "page=" not in re.search(r'href="([^"]*)" rel="prev"', text)[1]
 
 
 def test_calls_are_folded_and_pairs_are_side_by_side(client, store):
@@ -373,6 +432,59 @@ def test_labels_go_on_where_they_stopped_and_keep_what_others_wrote(tmp_path):
     path.write_text("not labels\n")
     with pytest.raises(StepError, match="line 1: not JSON"):
         Labels(path, "mary")
+
+
+def test_errors_are_stretches_of_a_text_in_characters(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    said = "น้ำ🌊 \u202eทะเล เค็ม"
+    row = {"id": "a" * 32, "kind": Kind.PARALLEL, "language": "th", "source": "The sea is salty.", "target": said}
+    labels = Labels(path, "mary")
+    labels.give(row, None, None, ErrorSpan("target", 3, 4, "ไม่มี"))
+    labels.give(row, "bad", "all of it", ErrorSpan("source", 0, 3))
+    [label] = read_labels([path])
+    assert [(quoted(row, one), one.note) for one in label.errors] == [("The", ""), ("🌊", "ไม่มี")]
+    assert json.loads(path.read_text())["errors"][1] == {"text": "target", "from": 3, "to": 4, "note": "ไม่มี"}
+    write_labels(tmp_path / "l.parquet", [label, Label("b" * 32, "john", verdict="good")])
+    assert read_labels([tmp_path / "l.parquet"]) == [label, Label("b" * 32, "john", verdict="good")]
+    labels.give(row, None, None, ErrorSpan("source", 0, 3))  # the same again takes it away
+    assert [one.text for one in Labels(path, "mary").of(row["id"]).errors] == ["target"]
+    assert labels.undo() == row["id"] and len(labels.of(row["id"]).errors) == 2
+    for wrong in (ErrorSpan("target", 3, len(said) + 1), ErrorSpan("messages[0]", 0, 1), ErrorSpan("target", 3, 3)):
+        with pytest.raises(StepError, match="has no characters"):
+            labels.give(row, None, None, wrong)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "[3]",
+        '[{"text": "target", "from": 3}]',
+        '[{"text": "t", "from": 3, "to": 3}]',
+        '{"text": "t", "from": true, "to": 3}',
+        '[{"text": "t", "from": -1, "to": 3}]',
+    ],
+)
+def test_what_is_no_error_in_a_file_of_labels_is_told_with_its_line(tmp_path, given):
+    (tmp_path / "l.jsonl").write_text(f'{{"id": "{"a" * 32}", "errors": {given}}}\n')
+    with pytest.raises(StepError, match=r"l\.jsonl, line 1: 'errors' must be a list"):
+        read_labels([tmp_path / "l.jsonl"])
+
+
+def test_rows_are_found_by_their_label_and_in_random_order(client, read):
+    everything = ids(client.get("/rows"))
+    shuffled = ids(client.get("/rows?order=random"))
+    assert shuffled == sorted(everything) != everything
+    row = everything[3]
+    assert client.ask(f"{client.base}/label/{row}", {"label": "unsure", "error": "messages[1]:0:4"})[0] == 303
+    assert "<mark" in client.get(f"/row/{row}")
+    assert ids(client.get("/rows?label=unsure")) == ids(client.get("/rows?label=any")) == [row]
+    assert ids(client.get("/rows?label=good")) == []
+    assert sorted([*ids(client.get("/rows?label=none")), row]) == sorted(everything)
+    assert client.get("/rows/count?label=none") == "17"
+    assert "did you mean 'unsure'" in html.unescape(client.ask(f"{client.base}/rows?label=unsur")[2])
+    assert client.ask(f"{client.base}/label/{row}", {"error": "messages[1]:0:4000"})[0] == 400
+    assert client.ask(f"{client.base}/label/{row}", {"error": "x"})[0] == 400
+    assert client.ask("/undo?part=1", {})[2] == row and ids(client.get("/rows?label=any")) == []
 
 
 # ----------------------------------------------------------------------------------------------------------- command

@@ -134,19 +134,84 @@ def test_rows_are_labelled_with_the_keyboard(opened, client, labels):
     wait(lambda: read_labels([labels]) == [])
 
 
+def select(browser, selector: str, start: int, end: int) -> None:
+    """Selects UTF-16 units of the text in an element, across the elements within it."""
+    browser.execute_script(
+        """const walk = document.createTreeWalker(document.querySelector(arguments[0]), NodeFilter.SHOW_TEXT);
+        const range = document.createRange();
+        for (let at = 0; walk.nextNode();) {
+            const next = at + walk.currentNode.length;
+            if (at <= arguments[1] && arguments[1] < next) range.setStart(walk.currentNode, arguments[1] - at);
+            if (at < arguments[2] && arguments[2] <= next) range.setEnd(walk.currentNode, arguments[2] - at);
+            at = next;
+        }
+        getSelection().removeAllRanges(); getSelection().addRange(range);""",
+        selector, start, end,
+    )  # fmt: skip
+
+
 def test_an_error_is_the_selected_text(opened, client, labels):
     go(opened, client, "/rows?language=ar")
     press(opened, "j", Keys.ENTER)
     wait(lambda: all_of(opened, "#rows .texts .of-assistant .text"))
-    opened.execute_script(
-        "const t = document.querySelector('#rows .texts .of-assistant .text').firstChild; "
-        "const r = document.createRange(); r.setStart(t, 0); r.setEnd(t, 4); "
-        "getSelection().removeAllRanges(); getSelection().addRange(r);"
-    )
-    press(opened, "e", *"no", Keys.ENTER)
-    wait(lambda: labels.exists() and any(one.comment for one in read_labels([labels])))
-    [label] = [one for one in read_labels([labels]) if one.comment]
-    assert label.comment == f"“{SAID['ar'][1][:4].strip()}”: no"
+    press(opened, "e")
+    wait(lambda: "Select characters of one text" in one(opened, "form.labels [role=status]").text)
+    answer = "#rows .texts .of-assistant .text"
+    for start, end, note in ((5, 9, "no"), (7, 14, "")):  # the second begins within the mark of the first
+        select(opened, answer, start, end)
+        press(opened, "e", *note, Keys.ENTER)
+        wait(lambda end=end: any(span.end == end for label in read_labels([labels]) for span in label.errors))
+        wait(lambda end=end: any(f":{end}" in one.text for one in all_of(opened, ".errors code")))
+        marked = SAID["ar"][1][5:end]
+        wait(lambda marked=marked: "".join(mark.text for mark in all_of(opened, f"{answer} mark")) == marked)
+    wait(lambda: len(all_of(opened, ".errors li")) == 2 and all_of(opened, "mark.error"))
+    [label] = [label for label in read_labels([labels]) if label.errors]
+    assert [(one.text, one.start, one.end, one.note) for one in label.errors] == [
+        ("messages[1]", 5, 9, "no"),
+        ("messages[1]", 7, 14, ""),
+    ]
+    assert "".join(mark.text for mark in all_of(opened, f"{answer} mark")) == SAID["ar"][1][5:14]
+    assert label.verdict is None
+    for button in range(2):
+        wait(lambda button=button: len(all_of(opened, ".errors button")) == 2 - button)
+        one(opened, ".errors button").click()
+    wait(lambda: not any(label.errors for label in read_labels([labels])) and not all_of(opened, "mark.error"))
+
+
+def test_signs_for_invisible_characters_count_as_one(opened, client, labels):
+    go(opened, client, "/rows?text=gnp")
+    press(opened, "j", Keys.ENTER)
+    wait(lambda: all_of(opened, "#rows .texts .of-user .sign"))
+    shown = one(opened, "#rows .texts .of-user .text").text
+    at = shown.index("gnp")
+    assert at == len("U+202E")
+    select(opened, "#rows .texts .of-user .text", at, at + 3)
+    press(opened, "e", Keys.ENTER)
+    wait(lambda: any(label.errors for label in read_labels([labels])))
+    assert [(span.start, span.end) for label in read_labels([labels]) for span in label.errors] == [(1, 4)]
+    press(opened, Keys.ESCAPE, "z")
+    wait(lambda: not any(label.errors for label in read_labels([labels])))
+
+
+def test_of_labels_given_quickly_the_last_stays(opened, client, labels):
+    go(opened, client, "/rows?language=he")
+    press(opened, "j", "1")
+    wait(lambda: all_of(opened, "#rows form.labels"))
+    for keys in ("123", "231", "312"):
+        ActionChains(opened).send_keys(*keys).perform()
+        last = {"1": "good", "2": "bad", "3": "unsure"}[keys[-1]]
+        wait(lambda last=last: marks(opened) == [last] and last in {one.verdict for one in read_labels([labels])})
+    go(opened, client, "/rows?language=he&label=none")
+    assert len(all_of(opened, "#rows > details")) == 1  # of two rows in Hebrew
+
+
+def test_back_leads_to_the_filter_that_was_there(opened, client):
+    go(opened, client, "/rows?language=ar")
+    go(opened, client, "/rows?language=th")
+    opened.back()
+    wait(lambda: "language=ar" in opened.current_url and all_of(opened, "#rows > details"))
+    assert one(opened, "[name=language]").get_attribute("value") == "ar"
+    assert all_of(opened, "#rows span[lang=ar]")
 
 
 def test_pairs_have_their_own_labels(opened, client, labels):

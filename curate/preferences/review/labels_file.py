@@ -2,7 +2,8 @@
 
 Fields: ``id``, ``annotator``, and of these what was given: ``verdict`` (``good``, ``bad``, ``unsure``), ``choice`` (for
 a preference row: ``chosen``, ``rejected``, ``tie``), ``rating`` (1 to 5), ``correction`` (the corrected text),
-``comment``; also ``kind``, ``language`` and ``seen`` (the file and line it was read from).
+``comment``, ``errors`` (stretches that are wrong: ``text``, ``from``, ``to``, ``note``); also ``kind``, ``language``
+and ``seen`` (the file and line it was read from).
 """
 
 from __future__ import annotations
@@ -29,6 +30,24 @@ RATINGS = (1, 5)
 _ID = regex.compile(r"[0-9a-f]{32}")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ErrorSpan:
+    """A stretch of one text of a row that is wrong."""
+
+    text: str
+    """Which text: ``messages[1]``, ``chosen[0]``, ``target`` …; a message by its place from 0."""
+    start: int
+    """The first character (code point), from 0."""
+    end: int
+    """The character after the last."""
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the file."""
+        note = {"note": self.note} if self.note else {}
+        return {"text": self.text, "from": self.start, "to": self.end, **note}
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One annotator's label of one row."""
@@ -43,11 +62,12 @@ class Label:
     kind: str = ""
     language: str = ""
     seen: str = ""
+    errors: tuple[ErrorSpan, ...] = ()
 
     @property
     def has_content(self) -> bool:
         """Whether anything was annotated."""
-        return any(value is not None for value in self.content)
+        return any(value not in (None, ()) for value in self.content)
 
     @property
     def value(self) -> float | None:
@@ -64,7 +84,7 @@ class Label:
     @property
     def content(self) -> tuple[Any, ...]:
         """The annotation."""
-        return self.verdict, self.choice, self.rating, self.correction, self.comment
+        return self.verdict, self.choice, self.rating, self.correction, self.comment, self.errors
 
 
 def is_id(text: str) -> bool:
@@ -98,7 +118,11 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
         StepError: it cannot be written.
     """
     ordered = [
-        {name: value for name, value in asdict(one).items() if value is not None and value != ""}
+        {
+            name: [span.to_json() for span in one.errors] if name == "errors" else value
+            for name, value in asdict(one).items()
+            if value not in (None, "", ())
+        }
         for one in sorted(labels, key=lambda one: one.key)
     ]
     try:
@@ -106,7 +130,9 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
         if path.suffix == ".parquet":
             import polars as pl
 
-            types = {field.name: pl.Float64 if field.name == "rating" else pl.String for field in fields(Label)}
+            spans = pl.List(pl.Struct({"text": pl.String, "from": pl.Int64, "to": pl.Int64, "note": pl.String}))
+            others: dict[str, Any] = {"rating": pl.Float64, "errors": spans}
+            types = {field.name: others.get(field.name, pl.String) for field in fields(Label)}
             pl.DataFrame(ordered, schema=types).write_parquet(path)
         else:
             write_atomically(path, b"".join(orjson.dumps(one) + b"\n" for one in ordered))
@@ -184,4 +210,25 @@ def _label(value: Any, place: str) -> Label:
         value.get("kind") or "",
         value.get("language") or "",
         value.get("seen") or "",
+        _errors(value.get("errors"), place),
     )
+
+
+def _errors(given: Any, place: str) -> tuple[ErrorSpan, ...]:
+    listed = given if isinstance(given, list) else [] if given is None else [given]
+    found = [_error(one) for one in listed]
+    if None in found:
+        raise StepError(
+            f'labels: {place}: \'errors\' must be a list of {{"text": "messages[1]", "from": 0, "to": 5}}, with '
+            f'"note" if there is one, not {listed[found.index(None)]!r}'
+        )
+    return tuple(sorted(one for one in found if one is not None))
+
+
+def _error(given: Any) -> ErrorSpan | None:
+    if not isinstance(given, Mapping):
+        return None
+    text, start, end, note = (given.get(name) for name in ("text", "from", "to", "note"))
+    if not isinstance(text, str) or type(start) is not int or type(end) is not int or not 0 <= start < end:
+        return None
+    return ErrorSpan(text, start, end, note or "") if isinstance(note, str | None) else None

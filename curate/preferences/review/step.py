@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
+import orjson
 import polars as pl
 import pyarrow as pa
 from pydantic import Field, NonNegativeInt
@@ -17,7 +18,7 @@ from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep
 
 _FLOATS = ("score", "annotators", "agreement", "rating")
-_STRINGS = ("verdict", "by", "correction", "comment")
+_STRINGS = ("verdict", "by", "correction", "comment", "errors")
 
 
 class Labels(ScoreStep):
@@ -27,12 +28,13 @@ class Labels(ScoreStep):
     ``bad`` or ``rejected``; 0 for ``unsure`` or ``tie``), ``annotators`` (their number; 0 for unlabelled rows),
     ``agreement`` (the share of annotators with the most frequent verdict), ``rating`` (the mean). Attributes:
     ``verdict`` (the most frequent one, or ``split``), ``by`` (the annotators), ``correction`` and ``comment`` (of
-    several annotators one line each, with the name first).
+    several annotators one line each, with the name first), ``errors`` (JSON: a list of ``by``, ``text``, ``from``,
+    ``to``, ``note``; see :class:`~curate.preferences.review.labels_file.ErrorSpan`).
     """
 
     tag: ClassVar[str] = "labels"
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "human labels, joined by row id: scores, and which rows to keep"
 
     files: Runtime[str | Annotated[tuple[str, ...], Field(min_length=1)]]
@@ -100,7 +102,13 @@ def _row(labels: Sequence[Label]) -> tuple[Any, ...]:
         " ".join(one.annotator for one in labels if one.annotator) or None,
         _joined([(one.annotator, one.correction) for one in labels]),
         _joined([(one.annotator, one.comment) for one in labels]),
+        _errors(labels),
     )
+
+
+def _errors(labels: Sequence[Label]) -> str | None:
+    found = [{"by": one.annotator, **span.to_json()} for one in labels for span in one.errors]
+    return orjson.dumps(found).decode() if found else None
 
 
 def _joined(texts: Sequence[tuple[str, str | None]]) -> str | None:
