@@ -2209,9 +2209,10 @@ class DatasetMethods:
         by: str = "item",
         pairs: Sequence[str] | Mapping[str, float] | None = None,
         per_row: int | None = None,
+        lines: bool = False,
         as_: str = ...,
     ) -> Self:
-        """rows by templates from two rows: of one item in two languages, or of two datasets
+        """rows by templates from rows that belong together: an item in two languages, two datasets, lines of a document
 
         Args:
             into: Field of the new row → a template: text with placeholders in braces.
@@ -2222,7 +2223,10 @@ class DatasetMethods:
             by: What both rows have in common.
             pairs: The languages of the row and of the other one: ``[en/sw, de/en]`` for all of these, ``{en/sw: 2,
                 de/en: 1}`` to draw one of them by weight for each item (each value of ``by``).
-            per_row: Maximum number of partners of a row, drawn by the seed.
+            per_row: Maximum number of partners of a row, drawn by the seed; with ``lines``, of rows that make one,
+                and more make several.
+            lines: Whether all rows that belong together make one row, a line of each; for parallel rows and
+                documents.
             as_: name of its scores and reasons.
         """
 
