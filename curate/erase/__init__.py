@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ from curate.engine.store.integrity import read_sealed, seal
 from curate.engine.store.lock import StoreLock
 from curate.engine.store.store import Store, write_atomically
 from curate.erase import places
+from curate.erase.descent import Descent
 from curate.erase.places import Gone
-from curate.erase.select import Tree, all_quarantined, files, find_lines, find_rows
+from curate.erase.select import all_quarantined, files, find_lines, find_rows
 from curate.errors import BuildError, DamagedError, StoreError
 from curate.steps import Registry
 
@@ -107,7 +108,7 @@ def forget(
         goes_on = begun is not None or (purge and where is None and bool(catalog.forgotten))
         if not named and not sources and not goes_on:
             raise BuildError("nothing to forget: name rows, lines, sources, or a condition that holds for some rows")
-        tree = Tree.of(store)
+        tree = Descent.of(store)
         if unknown := sorted(set(rows) - tree.ids - set(bad["id"])):
             raise StoreError(
                 f"no row of this store is called {unknown[0]}"
@@ -122,14 +123,12 @@ def forget(
             reason=reason,
         )
         listed, _ = read_forgotten(catalog.file.parent)
-        old = begun or Gone(frozenset(), frozenset())
-        gone = Gone(
-            tree.below({*listed.rows, *tree.of_sources([*listed.sources])}) | old.rows, listed.sources | old.sources
-        )
+        roots = frozenset({*listed.rows, *tree.of_sources([*listed.sources])})
+        gone = Gone(roots, listed.sources, *tree.below(roots)) | (begun or Gone())
         lies = places.versions_with(store, gone)
         held = sorted({*lies, *_held(store)})
         write_atomically(
-            _note(store), seal({"rows": sorted(gone.rows), "sources": sorted(gone.sources), "versions": held})
+            _note(store), seal({**{name: sorted(one) for name, one in asdict(gone).items()}, "versions": held})
         )
         erasure = Erasure(len(every), added, _standing_on(store, catalog, lies, gone), unreadable=tree.unreadable)
         # The texts first: they are known only as long as the rows are there.
@@ -141,12 +140,23 @@ def forget(
             )
         if purge:
             _purge(store, catalog, gone, held, erasure, texts, rebuilt=rebuild)
-        erasure.versions = places.versions_with(store, gone)
+        erasure.versions = _still_with(store, gone, {f"{one.dataset}@{one.version}" for one in erasure.built})
         erasure.copies += [] if purge else places.copies_of(store, held)
         erasure.published = places.publications_of(store, held)
         if purge and not erasure.versions:
             _note(store).unlink(missing_ok=True)
     return erasure
+
+
+def _still_with(store: Store, gone: Gone, built: set[str]) -> dict[str, int]:
+    """The versions that still hold such rows."""
+    found = places.versions_with(store, gone)
+    if built & found.keys():
+        # What was built without them was made of nothing of theirs, even where it is as before: a row beside which
+        # such a text stood stays, with another one.
+        sure = places.versions_with(store, Gone(gone.rows, gone.sources))
+        found = {name: count for name, count in found.items() if name not in built or name in sure}
+    return found
 
 
 def _purge(
@@ -156,7 +166,8 @@ def _purge(
     erasure.removed = places.remove_versions(store, catalog, places.versions_with(store, gone))
     places.remove_leftovers(store)
     if rebuilt:  # what is left is of datasets that are not in the catalog
-        for one in places.results_with(store, gone):
+        used = {result for one in erasure.built for result in one.results}
+        for one in places.results_with(store, gone).keys() - used:
             discard(store.root / "work" / one)
     removed, erasure.copies = places.remove_copies(store, held)
     erasure.removed += removed
@@ -191,7 +202,7 @@ def _noted(store: Store) -> dict[str, Any]:
 def _begun(store: Store) -> Gone | None:
     """An erasure that was not carried to its end."""
     noted = _noted(store)
-    return Gone(frozenset(noted["rows"]), frozenset(noted["sources"])) if noted else None
+    return Gone(*(frozenset(noted.get(one.name, ())) for one in fields(Gone))) if noted else None
 
 
 def _held(store: Store) -> list[str]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from curate.engine.store.copies import copies
 from curate.engine.store.gc import discard, remove_damaged, remove_unused_results
 from curate.engine.store.integrity import read_sealed
 from curate.engine.store.store import Store
+from curate.erase.descent import id_of, lineage_columns, name_of
 from curate.erase.select import files, quarantined, read
 from curate.errors import DamagedError, StoreError
 from curate.rows.ids import hash_texts
@@ -43,9 +45,18 @@ _ANSWERS = 20_000
 class Gone:
     """What must not be there any more."""
 
-    rows: frozenset[str]
-    """Ids of rows and unreadable lines, and of all that was made of them."""
-    sources: frozenset[str]
+    rows: frozenset[str] = frozenset()
+    """Ids of rows and unreadable lines; no copy of them may be there."""
+    sources: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
+    """Names of copies that were made of them (see :func:`curate.erase.descent.name_of`)."""
+    beside: frozenset[str] = frozenset()
+    """Names of copies of other rows that have a text of theirs beside them."""
+
+    def __or__(self, other: Gone) -> Gone:
+        return Gone(
+            self.rows | other.rows, self.sources | other.sources, self.made | other.made, self.beside | other.beside
+        )
 
     def count(self, path: Path) -> int | None:
         """How many such rows a Parquet file of the store holds; None if it is damaged."""
@@ -54,7 +65,7 @@ class Gone:
 
     def rows_of(self, path: Path) -> pl.DataFrame | None:
         """These rows of a file, all columns; None if it is damaged."""
-        wanted = pl.Series(sorted(self.rows), dtype=pl.String).implode()
+        named = pl.Series(sorted(self.rows), dtype=pl.String).implode()
         here = pl.col("source").is_in(list(self.sources))
         try:
             names = set(pq.read_schema(path).names)
@@ -62,20 +73,37 @@ class Gone:
             return None
         if {"place", "raw"} <= names:
             bad = quarantined(path)
-            return None if bad is None else bad.filter(pl.col("id").is_in(wanted) | here)
+            # What could not be made of a row may repeat what stood beside it.
+            return (
+                None
+                if bad is None
+                else bad.filter(pl.col("id").is_in(named) | pl.col("id").is_in(self._ids.implode()) | here)
+            )
         if not {"id", "lineage"} <= names:
             return pl.DataFrame()
         lines = read(path, "id", "lineage")
         if lines is None:
             return None
-        lineage = pl.col("lineage").struct
-        frame = lines.select("id", lineage.field("source"), lineage.field("parents"))
-        made = pl.col("parents").list.eval(pl.element().is_in(wanted)).list.any()
-        mask = frame.select(pl.col("id").is_in(wanted) | made | here).to_series()
+        of_them = pl.col("parents").str.split(" ").list.eval(pl.element().is_in(named)).list.any()
+        frame = lines.select("id", *lineage_columns())
+        mask = frame.select(pl.col("id").is_in(named) | of_them | here).to_series() | self._is_copy(frame)
         if not mask.any():
             return pl.DataFrame()
         whole = read(path)
         return None if whole is None else whole.filter(mask)
+
+    @cached_property
+    def _ids(self) -> pl.Series:
+        """The ids in the names of copies."""
+        return pl.Series(sorted(set(map(id_of, self.made | self.beside))), dtype=pl.String)
+
+    def _is_copy(self, frame: pl.DataFrame) -> pl.Series:
+        maybe = (
+            frame.select("id", "parents", "makers").with_row_index("at").filter(pl.col("id").is_in(self._ids.implode()))
+        )
+        names = self.made | self.beside
+        at = [place for place, *one in maybe.iter_rows() if name_of(*one) in names]
+        return pl.int_range(len(frame), eager=True).is_in(pl.Series(at, dtype=pl.Int64).implode())
 
 
 def versions_with(store: Store, gone: Gone) -> dict[str, int]:

@@ -1,12 +1,9 @@
-"""Which rows are to be forgotten: by id, by condition, by source, by the line of a file; and all that was made of
-them."""
+"""Which rows are to be forgotten: by id, by condition, by source, by the line of a file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -22,83 +19,6 @@ from curate.sql import Database, Limits
 _MOST = 1_000_000
 _ID = re.compile(r"[0-9a-f]{32}")
 _LINE = re.compile(r"(?P<unit>.+):(?:line )?(?P<place>[^:]+)")
-
-
-@dataclass(frozen=True)
-class Tree:
-    """What was made of what, by all rows of a store: those of versions and those on the way to them."""
-
-    edges: pl.DataFrame
-    """``id``, ``parent`` (null where there is none), ``source`` of each row that was read (empty: it was made)."""
-    unreadable: tuple[Path, ...] = ()
-    """Files that are damaged: what only they know is not known."""
-
-    @classmethod
-    def of(cls, store: Store) -> Tree:
-        """Reads ids and lineage of every row shard and version."""
-        place = pl.struct("source", "source_id").hash().alias("place")
-        frames = [pl.DataFrame(schema={"id": pl.String, "parent": pl.String, "source": pl.String, "place": pl.UInt64})]
-        unreadable = []
-        lineage = pl.col("lineage").struct
-        for path in files(store, "rows-*.parquet", "data/*.parquet", "rejected/*.parquet"):
-            frame = read(path, "id", "lineage")
-            if frame is None:
-                unreadable.append(path)
-                continue
-            parts = [lineage.field(name) for name in ("source", "source_id", "parents", "makers")]
-            frame = frame.select("id", *parts).with_columns(place, made=pl.col("makers").list.len() > 0)
-            # The parent of a row that was read is its original in another source: nothing that it was made of.
-            fresh = frame.filter(~pl.col("made")).select(
-                "id", pl.lit(None, pl.String).alias("parent"), "source", "place"
-            )
-            grown = frame.filter("made").select(
-                "id", pl.col("parents").alias("parent"), pl.lit("").alias("source"), "place"
-            )
-            frames += [fresh.unique(), grown.explode("parent").unique()]
-        every = pl.concat(frames).unique()
-        # Of an old version what lay between may be cleared away: then a made row hangs on the row that was read at
-        # its place.
-        known = pl.col("parent").is_in(every["id"].implode()) & (pl.col("parent") != pl.col("id"))
-        broken = every.filter(pl.col("parent").is_not_null() & ~known)
-        origins = every.filter(pl.col("source") != "").select(pl.col("id").alias("origin"), "place")
-        bridged = broken.join(origins, on="place").select("id", pl.col("origin").alias("parent"), "source")
-        return cls(pl.concat([every.drop("place"), bridged]).unique(), tuple(unreadable))
-
-    @property
-    def ids(self) -> set[str]:
-        """All that there are, also those that are only known as parents."""
-        return {*self.edges["id"].to_list(), *self.edges["parent"].drop_nulls().to_list()}
-
-    def source(self, row: str) -> str:
-        """The source that a row was read from; empty for one that was made."""
-        return self._sources.get(row, "")
-
-    def of_sources(self, sources: Sequence[str]) -> list[str]:
-        """The rows that were read from these sources."""
-        return [row for row, source in self._sources.items() if source in sources]
-
-    @cached_property
-    def _sources(self) -> dict[str, str]:
-        read = self.edges.filter(pl.col("source") != "")
-        return dict(zip(read["id"].to_list(), read["source"].to_list(), strict=True))
-
-    def below(self, rows: Iterable[str]) -> frozenset[str]:
-        """These and everything that was made of them."""
-        return self._closed(rows, "parent", "id")
-
-    def above(self, rows: Iterable[str]) -> frozenset[str]:
-        """These and everything that they were made of."""
-        return self._closed(rows, "id", "parent")
-
-    def _closed(self, rows: Iterable[str], here: str, there: str) -> frozenset[str]:
-        found = set(rows)
-        fresh = found
-        while fresh:
-            wanted = pl.Series(sorted(fresh), dtype=pl.String).implode()
-            step = self.edges.filter(pl.col(here).is_in(wanted))[there].drop_nulls()
-            fresh = set(step.to_list()) - found
-            found |= fresh
-        return frozenset(found)
 
 
 def files(store: Store, *patterns: str) -> Iterator[Path]:

@@ -124,13 +124,104 @@ def test_no_byte_of_a_forgotten_row_is_left(home, language):
     assert not first.changed and not second.changed and len(home.calls) == calls
 
 
+@pytest.fixture
+def beside(home):
+    """Texts of other rows stand beside each row, and one dataset writes them into its texts."""
+    pick = [{"negatives": {"n": 2, "among": "{language}"}}]
+    home.raw["datasets"] = {
+        "beside": {"from": list(SECRETS), "steps": [{"respond": {"model": "m"}}, *pick]},
+        "within": {
+            "from": "beside",
+            "steps": [{"compose": {"into": {"prompt": "{prompt}", "response": "{attribute.negatives.1}"}}}],
+        },
+        "apart": {
+            "from": list(SECRETS),
+            "steps": [{"respond": {"model": "m"}}, {"corrupt": {"field": "response", "shuffle": 3}}],
+        },
+    }
+    home.write()
+    curate.build(home.file)
+    return home
+
+
+def test_texts_beside_other_rows_go_and_these_rows_stay(beside):
+    secret = SECRETS["en"]
+    apart = beside.store.refs("apart")["latest"]["version"]
+    assert len(lies(beside.store.dataset("within"), secret)) > 0
+    done = forget("apart", where=f"messages[1].content LIKE '{secret}%'", origins=True, purge=True, catalog=beside.file)
+    assert done.rows == 3, "the prompt, the answer and its damaged form; none that merely stood beside others"
+    assert lies(beside.store.root, secret) == [] and done.versions == {}
+    assert {one.dataset: one.rows for one in done.built} == {"beside": 39, "within": 39, "apart": 39}
+    assert f"apart@{apart}" in done.removed
+
+
+def test_what_has_nothing_of_a_row_stays_though_texts_stood_beside_rows_it_was_made_of(beside):
+    beside.raw["datasets"]["swahili"] = {
+        "from": "sw",
+        "steps": [
+            {"respond": {"model": "m", "prompt": "Say {prompt}"}},
+            {"corrupt": {"field": "response", "shuffle": 3}},
+        ],
+    }
+    beside.write()
+    [built] = [one for one in curate.build(beside.file) if one.dataset == "swahili"]
+    [row] = beside.ids("beside", "sw 5")
+    done = forget(rows=[row], purge=True, catalog=beside.file)
+    assert "swahili" not in done.datasets and done.versions == {}
+    assert beside.store.refs("swahili")["latest"]["version"] == built.version
+    again = forget("beside", where="messages[1].content LIKE 'th 1%'", purge=True, catalog=beside.file)
+    assert f"swahili@{built.version}" not in again.removed and again.versions == {}
+
+
+def test_what_could_not_be_made_of_a_row_beside_which_it_stood_goes_too(beside):
+    beside.raw["datasets"] = {
+        "lost": {
+            **beside.raw["datasets"]["beside"],
+            "steps": [
+                *beside.raw["datasets"]["beside"]["steps"],
+                {
+                    "rewrite": {
+                        "model": "m",
+                        "prompt": "{attribute.negatives.1} {attribute.negatives.2}",
+                        "into": {"response": "answer.a"},
+                        "response_format": {
+                            "type": "object",
+                            "properties": {"a": {"type": "string"}},
+                            "required": ["a"],
+                        },
+                        "retries": 0,
+                        "max_error_rate": 1.0,
+                    }
+                },
+            ],
+        }
+    }
+    beside.write()
+    curate.build(beside.file)
+    secret = SECRETS["zh"]
+    assert any("quarantined" in path.parts for path in lies(beside.store.dataset("lost"), secret))
+    done = forget("lost", where=f"messages[1].content LIKE '{secret}%'", origins=True, purge=True, catalog=beside.file)
+    assert lies(beside.store.root, secret) == [] and done.versions == {}
+
+
 def test_a_row_of_which_nothing_could_be_made_goes_by_what_it_says_or_by_the_answer(home):
     """It is in no table of rows: only its id is, beside the raw answer in 'quarantined'."""
     home.raw["datasets"] = {
         "d": {
             "from": list(SECRETS),
             "steps": [
-                {"respond": {"model": "m", "response_format": {"type": "object"}, "max_error_rate": 1.0, "retries": 0}}
+                {
+                    "respond": {
+                        "model": "m",
+                        "response_format": {
+                            "type": "object",
+                            "properties": {"a": {"type": "string"}},
+                            "required": ["a"],
+                        },
+                        "max_error_rate": 1.0,
+                        "retries": 0,
+                    }
+                }
             ],
         }
     }
