@@ -65,8 +65,8 @@ def explain(details: ErrorDetails, model: type[Params], document: Document, plac
         name = str(details["loc"][-1])
         inside = _inside(model, details["loc"][:-1])
         field = next((field for other, field in inside.model_fields.items() if name in (other, field.alias)), None)
-        said = " ".join(field.description.split("\n\n")[0].split()) if field is not None and field.description else ""
-        about = f": {said}" if said else ""
+        text = " ".join((field.description or "").split()) if field is not None else ""
+        about = f": {text.partition('. ')[0].rstrip('.')}" if text else ""
         return Problem(mark, f"'{name}' is missing{about}")
     message = details["msg"].removeprefix("Value error, ")
     given = details.get("input")

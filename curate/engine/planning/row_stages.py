@@ -112,19 +112,19 @@ def _check_bad(
         f"work/{task.step}/{task.key}": result["bad_digest"] for task, result in done if "bad_digest" in result
     }
     most = use.params.max_error_rate
+    asks = any(task.exclusive for task, _ in done)
     if bad and bad / max(1, rows) > most:
         examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
         raise _error_of(done, bad)(
             f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, "
-            f"allowed: {most:.1%}); "
-            "its answers are cached, so building again repeats no request: fix the cause, or raise "
-            f"max_error_rate{_again(done)}\n  {examples}"
+            f"allowed: {most:.1%}){'; its answers are cached, so building again repeats no request' if asks else ''}: "
+            f"fix the cause, or raise max_error_rate{_again(done)}\n  {examples}"
         )
     if bad:
         runner.warn(
             f"{runner.record.name}/{use.label}",
-            f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and "
-            "the raw answer",
+            f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason"
+            f"{' and the raw answer' if asks else ''}",
         )
 
 
