@@ -86,8 +86,7 @@ datasets:
     for expected in (
         "catalog.yaml:2: unknown key 'modles'; did you mean 'models'?",
         "catalog.yaml:4: no source is called 'nubmered'; did you mean 'numbered'?",
-        "catalog.yaml:5: 'license' is missing: Licence of the data: an SPDX identifier, ``unknown``, or "
-        '``"{column}"`` if each row has its own',
+        "catalog.yaml:5: 'license' is missing: Licence of the data (an SPDX identifier, or ``unknown``)",
         "catalog.yaml:6: unknown key 'langauge'; did you mean 'language'?",
         "catalog.yaml:7: language: 'english' is not a BCP-47 language tag",
         "catalog.yaml:12: no step is called 'leters'; did you mean 'letters'?",
