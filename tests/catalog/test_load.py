@@ -63,6 +63,12 @@ def test_norwegian_is_a_language_and_not_false(load):
     assert load(GOOD.replace('"no"', "no")).variables["languages"]["targets"] == ["sw", "no"]
 
 
+def test_what_a_missing_key_is_for_is_a_whole_sentence(load):
+    [found] = problems(load, "version: 1\nsources: {a: {use: jsonl, path: a.jsonl, license: CC0-1.0}}\n")
+    assert found.startswith("catalog.yaml:2: 'language' is missing: Language of the answer")
+    assert found.endswith("or ``detect`` to label rows by the step ``detect_language``")
+
+
 def test_every_problem_is_told_at_once_with_line_and_nearest_word(load):
     text = """\
 version: 1
