@@ -265,7 +265,10 @@ def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
                     f". They are those of the format '{name}', but '{column}' does not fit in {count} of "
                     f"{len(values[column])} rows (the first is number {odd[0] + 1}: {shown(odd[1])})"
                 )
-    return ""
+    filled = {name for row in rows for name, value in row.items() if value is not None}
+    empty = {name for row in rows for name in row} - filled
+    names = [name for name in known_names(rows) if name in empty]
+    return f" (empty in the first {len(rows):,} rows: {', '.join(names)})" if names else ""
 
 
 def shown(value: Any) -> str:

@@ -119,6 +119,12 @@ def test_two_forms_that_fit_are_an_error_that_shows_what_to_write(read: Read, js
     ]
 
 
+def test_columns_of_a_known_form_that_are_empty_are_named(jsonl: Write) -> None:
+    path = jsonl(*[{"prompt": None, "response": None, "note": "x"}] * 3)
+    with pytest.raises(SourceError, match=r"prompt, response, note \(empty in the first 3 rows: prompt, response\)"):
+        _ = JsonLines(path=path, language="en", license="x").makes
+
+
 def test_two_answer_columns_are_ambiguous_too(jsonl: Write) -> None:
     path = jsonl({"instruction": "a", "output": "b", "response": "c"})
     with pytest.raises(SourceError, match=r'response: "\{output\}"(.|\n)*response: "\{response\}"'):
