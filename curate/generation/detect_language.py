@@ -17,7 +17,7 @@ import pyarrow as pa
 from curate.catalog.params import Count, IdentifierName, LanguageTag, PerLanguage, Share
 from curate.data_files import DataFile
 from curate.generation.common.conversations import CHATS
-from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows, with_attributes
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows, with_findings
 from curate.models.langid.language_data import DATA
 from curate.models.langid.scripts import as_trained, contradicted, in_own_script, romanised
 from curate.rows import Kind, answer_field, languages, required_columns, unknown_fields
@@ -44,14 +44,15 @@ class DetectLanguage(RowStep):
     """Labels rows with the language of their answer (of the target side, of the text); both sides of a pair.
 
     A conversation whose prompt is clearly in another language than its answer gets that as ``prompt_language``. A row
-    whose labels change is a new row with the old one as its parent, with the score ``detect_language``, the probability
-    (0 to 1) of the language, and the attribute ``from``, the label before. Attributes of every row that is looked at:
-    ``unclear``, why it has no language; with ``by: message`` also ``languages``, the languages of the messages and
-    their numbers. Code, addresses and markup are left out.
+    whose labels change is a new row with the old one as its parent and with the attribute ``from``, the label before.
+    Rows have the score ``detect_language``, the probability (0 to 1) of the language, or the attribute ``unclear``, why
+    they have none; with ``by: message`` also ``languages``, the languages of the messages and their numbers. Code,
+    addresses and markup are left out.
     """
 
     tag: ClassVar[str] = "detect_language"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
+    identifies: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     summary: ClassVar[str] = "rows labelled with the language that an identifier finds"
 
@@ -105,7 +106,9 @@ class DetectLanguage(RowStep):
         told = self._told(rows, answer, counted)
         new = self._derived(rows, changed, labels, sides, answer, told)
         # Rows keep their order: runs of unchanged rows, with the changed ones between them.
-        before, at, skipped = with_attributes(unchanged_rows(rows), self.tag, told), 0, sorted({*changed, *bad})
+        scores = [self._score(old, one) for old, one in zip(olds["language"], answer, strict=True)]
+        before = with_findings(unchanged_rows(rows), self.tag, attributes=told, scores=scores)
+        at, skipped = 0, sorted({*changed, *bad})
         numbers = {place: number for number, place in enumerate(changed)}
         for place in skipped:
             if place > at:
@@ -232,6 +235,11 @@ class DetectLanguage(RowStep):
             else {}
             for old, one, listed in zip(rows.language.to_list(), answer, counted, strict=True)
         ]
+
+    def _score(self, old: str, found: Detected) -> dict[str, float]:
+        """The score of a row that keeps its label: none if the step does not look at it, or its language is unclear."""
+        clear = self._looks_at(old) and found.language != languages.UNKNOWN
+        return {"score": round(found.probability, 4)} if clear else {}
 
     def _derived(
         self,

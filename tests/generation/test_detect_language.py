@@ -57,9 +57,10 @@ def test_rows_that_are_labelled_right_are_unchanged_and_only_says_which_are_look
     rows = make(Kind.SFT, [{"messages": chat(*TEXTS["de"]), "language": tag} for tag in ("de", "th", "und")])
     made, _ = label(rows)
     assert [row["language"] for row in made] == ["de"] * 3
-    assert made[0]["id"] == rows.ids[0] and not made[0]["scores"]
+    assert made[0]["id"] == rows.ids[0] and 0.5 <= made[0]["scores"]["detect_language"] <= 1
     made, _ = label(rows, only=["und"])
     assert [row["language"] for row in made] == ["de", "th", "de"]
+    assert [set(row["scores"]) for row in made] == [set(), set(), {"detect_language"}]
 
 
 def test_japanese_with_latin_words_is_japanese(make, label):
@@ -104,7 +105,8 @@ def test_attributes_are_on_every_row_that_is_looked_at(make, label):
         ],
     )
     made, _ = label(rows, by="message", unclear="keep")
-    assert [row["id"] for row in made] == rows.ids.to_list() and not any(row["scores"] for row in made)
+    assert [row["id"] for row in made] == rows.ids.to_list()
+    assert [set(row["scores"]) for row in made] == [{"detect_language"}, set(), set()]
     assert made[0]["attributes"] == {"topic": "rice", "detect_language.languages": "de:1 th:1"}
     unclear = {"detect_language.languages": "und:1", "detect_language.unclear": "letters"}
     assert made[1]["attributes"] == made[2]["attributes"] == unclear

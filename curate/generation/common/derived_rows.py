@@ -182,15 +182,21 @@ def unchanged_rows(rows: Rows) -> pa.Table:
     return rows.table.drop_columns(["id"])
 
 
-def with_attributes(table: pa.Table, step: str, attributes: Sequence[Mapping[str, str]]) -> pa.Table:
-    """Rows with more attributes, named as in :func:`derive_rows`; one of the same name is replaced."""
-    if not any(attributes):
-        return table
-    at, field = table.column_names.index("attributes"), table.schema.field("attributes")
-    merged = [
-        _merged(old, _named(step, new)) for old, new in zip(table["attributes"].to_pylist(), attributes, strict=True)
-    ]
-    return table.set_column(at, field, pa.array(merged, field.type))
+def with_findings(
+    table: pa.Table,
+    step: str,
+    *,
+    attributes: Sequence[Mapping[str, str]] = (),
+    scores: Sequence[Mapping[str, float]] = (),
+) -> pa.Table:
+    """Rows with more attributes and scores, named as in :func:`derive_rows`; one of the same name is replaced."""
+    for name, found in (("attributes", attributes), ("scores", scores)):
+        if any(found):
+            at, field = table.column_names.index(name), table.schema.field(name)
+            olds = table[name].to_pylist()
+            merged = [_merged(old, _named(step, new)) for old, new in zip(olds, found, strict=True)]
+            table = table.set_column(at, field, pa.array(merged, field.type))
+    return table
 
 
 def failed(rows: Rows, place: int, reason: str, raw: str = "") -> FailedRow:
