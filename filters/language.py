@@ -53,6 +53,7 @@ class Language(ScoreStep):
 
     tag: ClassVar[str] = "language"
     assesses: ClassVar[str] = "score"
+    identifies: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."

@@ -49,7 +49,7 @@ class BuiltRecipe:
             for name in names:
                 for part in ("", ".rejected", ".quarantined"):
                     found[f'"{name}"{part}'] = database.query(f'SELECT * FROM "{name}"{part}')
-            for name in ("datasets", "funnel", "sources", "audits"):
+            for name in ("datasets", "funnel", "representation", "sources", "audits"):
                 found[f"curate.{name}"] = database.query(f"SELECT * FROM curate.{name}")
         return found
 

@@ -366,7 +366,7 @@ def test_lists_of_tables_name_those_of_people_only(built):
             for title in titles
             for part, name in (("main", title), (title, "rejected"), (title, "quarantined"))
         }
-        every |= {("curate", name) for name in ("datasets", "funnel", "sources", "audits")}
+        every |= {("curate", name) for name in ("datasets", "funnel", "representation", "sources", "audits")}
         for sql in (
             "SELECT table_schema, table_name FROM information_schema.tables",
             "SELECT schema, name FROM (SHOW ALL TABLES)",

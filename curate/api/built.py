@@ -10,6 +10,7 @@ from curate.api.store import open_store
 from curate.catalog.suggestions import nearest
 from curate.engine.dataset import Built
 from curate.engine.funnel import Funnel, render
+from curate.engine.representation import COLUMNS, NOT_RECORDED, representation_of, summary
 from curate.engine.store.integrity import check_digest
 from curate.engine.store.shards import QUARANTINED
 from curate.engine.store.store import Store
@@ -81,6 +82,21 @@ class Dataset:
     def funnel(self) -> Funnel:
         """Rows by language: read, dropped by each step and reason, kept."""
         return Funnel.from_json(self.manifest["funnel"])
+
+    @property
+    def representation(self) -> pl.DataFrame:
+        """Rows by language, script, region, source and models after each step, and how many are in the language asked
+        for: what ``curate.representation`` has in SQL.
+
+        Raises:
+            StoreError: it was not recorded.
+        """
+        import polars as pl
+
+        found = representation_of(self.manifest)
+        if found is None:
+            raise StoreError(f"{self.name}@{self.version}: {NOT_RECORDED}")
+        return pl.DataFrame(list(found.rows()), schema=COLUMNS)
 
     def __len__(self) -> int:
         return int(self.manifest["rows"])
@@ -180,6 +196,7 @@ class Dataset:
             f"splits: {', '.join(f'{split} {rows:,}' for split, rows in self.splits.items())}",
             f"{manifest['rejected']:,} rejected, {manifest['quarantined']:,} quarantined",
             f"licences: {licenses or 'none'}",
+            *summary(representation_of(manifest)),
             *(f"alarm: {message}" for message in manifest["alarms"]),
             *manifest["warnings"],
         ]

@@ -189,7 +189,7 @@ def query(
     memory: Annotated[str, typer.Option()] = "2GB",
 ) -> None:
     """Run SQL on built versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel,
-    curate.sources, curate.audits."""
+    curate.representation, curate.sources, curate.audits."""
     from curate.sql import Database, Limits
 
     if wide and format_ not in (Format.TABLE, Format.RECORDS):

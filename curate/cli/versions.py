@@ -27,6 +27,7 @@ def show(
 
     from curate.api.store import open_store
     from curate.engine.funnel import Funnel
+    from curate.engine.representation import representation_of, summary
     from curate.engine.store.fingerprint import model_names
     from curate.errors import StoreError
     from curate.unused import Unused
@@ -61,6 +62,8 @@ def show(
     for step in asked.get("recipe", manifest["recipe"])["steps"]:
         print(f"  {step['label']}: {orjson.dumps({**step['params'], **model_names(step)}).decode()}")
     print_funnel(Funnel.from_json(manifest["funnel"]))
+    for line in summary(representation_of(manifest)):
+        print(f"  {line}")
     for source in manifest["sources"]:
         if said := str(Unused(**source.get("unused", {}))):
             print(f"  source '{source['name']}': not used: {said}")

@@ -20,8 +20,9 @@ from curate.engine.planning.estimate import ComputeTime, compute_time_of, last_e
 from curate.engine.planning.inputs import Inputs, Reader
 from curate.engine.planning.manifest import dataset_recipe, make_manifest
 from curate.engine.planning.partition import Partition
-from curate.engine.planning.pipeline import PipelineState, kind_after, run_steps, run_until_target
+from curate.engine.planning.pipeline import PipelineState, identifying_scores, kind_after, run_steps, run_until_target
 from curate.engine.planning.runner import BuildContext, DatasetRecord, TaskRunner
+from curate.engine.representation import Representation
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import version_of
@@ -156,7 +157,10 @@ class DatasetBuilder:
     def _write(self, spec: Dataset, kind: Kind, state: PipelineState, inputs: Sequence[Inputs]) -> Built | None:
         """The version that the rows make, written if it is not there."""
         runner, store, record = self.runner, self.store, self.runner.record
-        parts = self._output_files(spec, state)
+        identifying = list(
+            dict.fromkeys([*(name for one in inputs for name in one.identifying), *identifying_scores(spec.steps)])
+        )
+        parts = self._output_files(spec, state, identifying)
         if parts is None:
             return None
         failed = list(dict.fromkeys([*(folder for one in inputs for folder in one.bad), *record.failed]))
@@ -178,7 +182,8 @@ class DatasetBuilder:
             if current is None:
                 return None
         if current is None:
-            current = self._write_version(spec, kind, state, inputs, parts, failed)
+            counted = state.representation(identifying, [part for _, part in parts])
+            current = self._write_version(spec, kind, state, counted, inputs, parts, failed)
             if runner.result("version", key) is None:
                 store.commit(store.work("version", key), lambda folder: {"key": key, "version": current})
         manifest = store.manifest(spec.name, current)
@@ -203,16 +208,23 @@ class DatasetBuilder:
         self.store.check_version(manifest["dataset"], manifest["version"])
         return _inputs(manifest, [])
 
-    def _output_files(self, spec: Dataset, state: PipelineState) -> list[tuple[str, dict[str, Any]]] | None:
-        """(folder, result) of each task that joins rows with their columns; None while that is not known (a plan)."""
+    def _output_files(
+        self, spec: Dataset, state: PipelineState, identifying: Sequence[str]
+    ) -> list[tuple[str, dict[str, Any]]] | None:
+        """(folder, result) of each task that joins rows with their columns; None while that is not known (a plan).
+
+        Args:
+            identifying: the scores of languages (``Step.identifies``) that rows may have.
+        """
         runner, chunk_limits = self.runner, self.context.chunk_limits
         stage = f"{spec.name}/write"
         recipe = {
             "action": "part",
-            "version": 1,
+            "version": 2,
             "splits": [[name, share] for name, share in spec.splits.items()],
             "seed": spec.seed,
             **({"assigned_by": spec.assigned_by} if spec.assigned_by else {}),
+            "identifying": list(identifying),
         }
         tasks: list[Task | None] = [None]
         if state.known:
@@ -230,11 +242,15 @@ class DatasetBuilder:
                 full = {**recipe, "kind": group[0][0].kind.value, "inputs": content}
                 full |= {"extras": extras} if extras else {}
                 payload = {
-                    "pieces": [{**piece.to_json(), "superseded": superseded} for piece, superseded in group],
+                    "pieces": [
+                        {**piece.to_json(), "superseded": superseded, "entered": piece.entered}
+                        for piece, superseded in group
+                    ],
                     "splits": dict(spec.splits),
                     "seed": spec.seed,
                     "assigned_by": spec.assigned_by,
                     "extras": extras,
+                    "identifying": list(identifying),
                 }
                 rows = sum(piece.shard.rows for piece, _ in group)
                 tasks.append(Task("part", stage, "part", digest(full), full, rows, payload))
@@ -242,7 +258,10 @@ class DatasetBuilder:
         if None in results or None in tasks:
             return None
         return [
-            (f"work/{task.step}/{task.key}", {**result, "kind": task.recipe["kind"]})
+            (
+                f"work/{task.step}/{task.key}",
+                {**result, "kind": task.recipe["kind"], "entered": [one["entered"] for one in task.payload["pieces"]]},
+            )
             for task, result in zip(tasks, results, strict=True)
             if task and result
         ]
@@ -252,6 +271,7 @@ class DatasetBuilder:
         spec: Dataset,
         kind: Kind,
         state: PipelineState,
+        counted: Representation,
         inputs: Sequence[Inputs],
         parts: Sequence[tuple[str, dict[str, Any]]],
         failed: Sequence[str],
@@ -267,7 +287,7 @@ class DatasetBuilder:
                 files = list(fill_version(store, folder, parts, bad))
                 sources, key = self._sources(spec, inputs), self._build_key(spec.name)
                 manifest = make_manifest(
-                    spec, kind, version, files, sources, state.funnel, self.runner, key, state.alarms
+                    spec, kind, version, files, sources, state.funnel, counted, self.runner, key, state.alarms
                 )
                 return {**manifest, "extras": extras} if extras else manifest
 
@@ -371,7 +391,8 @@ def _inputs(manifest: dict[str, Any], ancestors: list[str]) -> Inputs:
         if file["path"].startswith("data/")
     ]
     about = {"name": name, "use": "dataset", "version": version}
-    return Inputs(Kind(manifest["kind"]), shards, ancestors=ancestors, about=about)
+    identifying = manifest.get("representation", {}).get("identifying", [])
+    return Inputs(Kind(manifest["kind"]), shards, ancestors=ancestors, about=about, identifying=identifying)
 
 
 def _extras(state: PipelineState) -> list[str]:

@@ -137,6 +137,12 @@ class Funnel:
         )
 
 
+def split_languages(both: str) -> tuple[str, str]:
+    """``sw (prompt en)`` → ``sw``, ``en``."""
+    language, _, prompt = both.removesuffix(")").partition(" (prompt ")
+    return language, prompt
+
+
 def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table: language, read, one column a step (rows dropped, or ``=`` rows made), kept, share
     kept of what there was last. Rows with a prompt in another language are counted again below."""

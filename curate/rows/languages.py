@@ -186,6 +186,25 @@ def script(tag: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def region(tag: str) -> str | None:
+    """The ISO 3166 code of the region that a tag names, or of the one where CLDR expects the language (``sw`` →
+    ``TZ``); None if unknown."""
+    language = langcodes.Language.get(tag)
+    # Of a language that CLDR does not know, langcodes says what it says of ``und``.
+    expected = language.maximize().territory if base(tag) != UNKNOWN and speakers(base(tag)) else None
+    return language.territory or (expected if expected != "ZZ" else None)
+
+
+@lru_cache(maxsize=4096)
+def speakers(tag: str) -> int | None:
+    """How many people speak a language, in the region that the tag names if it names one, by CLDR; None if unknown.
+
+    People who speak several languages count for each.
+    """
+    return langcodes.Language.get(tag).speaking_population() or None
+
+
+@lru_cache(maxsize=4096)
 def letters(tag: str) -> tuple[str, ...]:
     """The Unicode ``Script`` property values of this language's letters; empty if unknown."""
     code = script(tag)

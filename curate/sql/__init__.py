@@ -4,8 +4,8 @@ on time and memory.
 
 ``name`` is a dataset's latest version, ``name.rejected`` what was dropped and why, ``name.quarantined`` what could
 not be
-read, ``"name@ref"`` another version; ``curate.datasets``, ``curate.funnel``, ``curate.sources`` and
-``curate.audits`` tell about them.
+read, ``"name@ref"`` another version; ``curate.datasets``, ``curate.funnel``,
+``curate.representation``, ``curate.sources`` and ``curate.audits`` tell about them.
 The process (:mod:`curate.sql.worker`) may use so much memory and no more, and is killed when an answer takes too
 long: a single call
 of a function such as ``repeat`` or ``regexp_matches`` heeds no limit of DuckDB's.

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.catalog.suggestions import nearest
-from curate.engine.funnel import Funnel
+from curate.engine.funnel import Funnel, split_languages
+from curate.engine.representation import COLUMNS, representation_of
 from curate.engine.store.store import Store
 from curate.errors import DamagedError, StoreError
 
@@ -151,6 +152,7 @@ class Tables:
                 told = {key: manifest[key] for key in ("kind", "rows", "rejected", "quarantined", "created_at")}
                 if ref == "latest":
                     rows["funnel"] += list(_funnel_rows(name, Funnel.from_json(manifest["funnel"])))
+                    rows["representation"] += [{"dataset": name, **row} for row in _represented(manifest)]
                     rows["sources"] += list(_source_rows(name, manifest))
                     audits = self._store.refs(name)[ref].get("audits", manifest.get("audits", {}))
                     rows["audits"] += [
@@ -203,9 +205,13 @@ _ABOUT = {
             ("position", _INT),
             ("step", _STRING),
             ("language", _STRING),
+            ("prompt_language", _STRING),
             ("reason", _STRING),
             ("rows", _INT),
         ]
+    ),
+    "representation": pa.schema(
+        [("dataset", _STRING), *((name, _INT if type_ is int else _STRING) for name, type_ in COLUMNS.items())]
     ),
     "sources": pa.schema(
         [
@@ -240,13 +246,33 @@ _ABOUT = {
 
 
 def _funnel_rows(name: str, funnel: Funnel) -> Iterator[dict[str, Any]]:
-    for language, count in funnel.read.items():
-        yield {"dataset": name, "position": 0, "step": "read", "language": language, "reason": "kept", "rows": count}
-    for position, (step, languages) in enumerate(funnel.steps, 1):
+    """Rows whose prompt is in another language apart, so that all rows of a language, step and reason are the sum."""
+    asked = Funnel() if funnel.prompts is None else funnel.prompts
+    stages = [("read", _kept(funnel.read), _kept(asked.read))]
+    prompts = dict(asked.steps)
+    stages += [(step, languages, prompts.get(step, {})) for step, languages in funnel.steps]
+    for position, (step, languages, apart) in enumerate(stages):
+        counts: dict[tuple[str, str | None, str], int] = {}
         for language, reasons in languages.items():
+            counts |= {(language, None, reason): count for reason, count in reasons.items()}
+        for both, reasons in apart.items():
+            language, prompt = split_languages(both)
             for reason, count in reasons.items():
-                row = {"position": position, "step": step, "language": language, "reason": reason, "rows": count}
-                yield {"dataset": name, **row}
+                counts[language, prompt, reason] = count
+                counts[language, None, reason] -= count
+        for (one, other, reason), count in counts.items():
+            if count:
+                row = {"language": one, "prompt_language": other, "reason": reason, "rows": count}
+                yield {"dataset": name, "position": position, "step": step, **row}
+
+
+def _kept(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    return {language: {"kept": count} for language, count in counts.items()}
+
+
+def _represented(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    found = representation_of(manifest)
+    yield from found.rows() if found is not None else [{"step": "not recorded"}]
 
 
 def _source_rows(name: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -190,6 +190,10 @@ class Step(Params):
     assesses: ClassVar[str] = ""
     """The score that is null where a row was not assessed (no parent, unsupported language, …). Such rows are counted
     in the funnel, and a language without any assessed row gives a warning."""
+    identifies: ClassVar[bool] = False
+    """Whether its score is the probability of the row's language. Language adherence is computed from it, and, where
+    they exist, from its scores ``other`` (probability of the likeliest other language) and ``script`` (share of letters
+    in the language's script) and its attribute ``from`` (the label before, which is the language asked for)."""
     compares: ClassVar[bool] = False
     """Whether it compares rows with their parents, so that rows without one are not reported as unassessed."""
 

@@ -81,6 +81,7 @@ def card(
         ("Processing steps", words.steps(manifest, registry or Registry.installed())),
         ("Models", words.models(manifest, verdict)),
         ("Rows kept per language", words.funnel(manifest)),
+        ("Representation", words.representation(manifest)),
         ("Judge audits", words.audits(manifest)),
         ("Sources", words.sources(manifest, verdict.shares, book)),
         ("Licence", _license(verdict, override)),

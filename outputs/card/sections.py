@@ -9,6 +9,14 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from curate.engine.funnel import Funnel, render
+from curate.engine.representation import (
+    NOT_RECORDED,
+    UNASSESSED,
+    cells,
+    columns,
+    language_facts,
+    representation_of,
+)
 from curate.engine.store.fingerprint import model_names
 from curate.errors import CurateError
 from curate.steps import Registry
@@ -19,6 +27,7 @@ from outputs.licensing.licenses import LicenseDatabase
 from outputs.licensing.model_terms import claims, hops
 
 _MOST = 200
+_LANGUAGES = 30
 _REASONS = 8
 _BATCH = 32_768
 
@@ -146,6 +155,29 @@ def funnel(manifest: Mapping[str, Any]) -> list[str]:
         "",
         *table([prose(cell) for cell in head], [[prose(cell) for cell in row] for row in rows], range(1, len(head))),
     ]
+
+
+def representation(manifest: Mapping[str, Any]) -> list[str]:
+    """Languages with their rows, shares and adherence; scripts, sources and models that lose more than all."""
+    found = representation_of(manifest)
+    if found is None:
+        return [f"{NOT_RECORDED[:1].upper()}{NOT_RECORDED[1:]}."]
+    whole, groups, head = found.all(), found.languages(), [prose(one) for one in columns(found)]
+    if not groups:
+        return []
+    lines = [f"Rows as {prose(found.taken)}, and kept. Region and speakers of a language are those of CLDR."]
+    if not whole.before.assessed:
+        lines.append(f"In the language asked for: {UNASSESSED}.")
+    rows = [[one.name, *language_facts(one.name), *cells(one, whole)] for one in groups[:_LANGUAGES]]
+    body = [list(map(prose, row)) for row in rows] + [["**all**", "", "", "", *map(prose, cells(whole, whole))]]
+    lines += ["", *table(["language", "script", "region", "speakers", *head], body, range(3, 4 + len(head)))]
+    if len(groups) > _LANGUAGES:
+        lines += ["", f"… and {len(groups) - _LANGUAGES:,} more languages, in `manifest.json`."]
+    if late := found.behind()[:_LANGUAGES]:
+        lines += ["", "These fall behind: fewer of their rows are kept, or in the language asked for, than of all.", ""]
+        body = [[by, prose(one.name), *map(prose, cells(one, whole))] for by, one in late]
+        lines += table(["by", "", *head], body, range(2, 2 + len(head)))
+    return lines
 
 
 def audits(manifest: Mapping[str, Any]) -> list[str]:

@@ -64,6 +64,7 @@ _KEPT = (
     "sources",
     "models",
     "funnel",
+    "representation",
     "audits",
     "alarms",
     "warnings",

@@ -27,6 +27,7 @@ from outputs.report import accounts, charts, findings, sections
 from outputs.report.data import Survey, first_pass, second_pass
 from outputs.report.markup import Html
 from outputs.report.page import page, rows_section
+from outputs.report.representation import representation
 from outputs.report.rows import RELATED, TEXT, fetch, look_up, related, shaped
 from outputs.report.thresholds import Limit, ProbedRow, limits
 
@@ -156,6 +157,7 @@ def _page(
     parts: list[tuple[str, str, Html | None]] = [
         ("summary", "Summary", sections.summary(version, verdict, unassessed(version), names)),
         ("funnel", "Funnel", sections.funnel(version, names)),
+        ("representation", "Representation", representation(version, names)),
         ("sources", "Languages", sections.sources(survey.sources, names)),
         ("scores", "Scores", findings.scores(survey, thresholds, languages[:_OWN_LANGUAGES], names, rows)),
         ("duplicates", "Duplicates", findings.duplicates(survey, names, rows)),

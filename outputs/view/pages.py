@@ -14,6 +14,7 @@ from outputs.licensing.gate import judge
 from outputs.licensing.licenses import load_licenses
 from outputs.report import accounts, language_name, sections
 from outputs.report.markup import Html, joined, table, tag
+from outputs.report.representation import representation
 from outputs.view.conversation import shortened
 from outputs.view.filters import filter_of, filters
 from outputs.view.labelling import Labels, form
@@ -102,12 +103,14 @@ def datasets(store: Store) -> str:
 
 
 def overview(read: ReadVersion) -> str:
-    """Summary, funnel, languages by sources and judge audits as in the report; every number leads to its rows."""
+    """Summary, funnel, representation, languages by sources and judge audits as in the report; numbers lead to their
+    rows."""
     version, base = read.version, read.base
     names = _names(read)
     parts = [
         sections.summary(version, judge(version, load_licenses()), unassessed(version), names),
         sections.funnel(version, names),
+        representation(version, names),
         sections.sources(_sources(read), names),
         accounts.audits(version),
     ]

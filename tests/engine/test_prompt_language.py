@@ -89,6 +89,15 @@ def test_a_threshold_is_that_of_the_prompts_language(build):
     assert dropped == [("en", "language", "en", 8)]
     assert built.funnel.prompts is not None
     assert built.funnel.prompts.dropped("th (prompt en)") == {"language: language": 6}
+    # In SQL they are apart, and the sum is that of the language.
+    counted = "SELECT language, prompt_language, reason, rows FROM curate.funnel WHERE position = 1 ORDER BY ALL"
+    assert query(built, counted) == [
+        ("ar", "en", "language", 2), ("ar", None, "kept", 5), ("th", "en", "language", 6), ("th", None, "kept", 4)
+    ]  # fmt: skip
+    assert query(built, "SELECT sum(rows)::INT FROM curate.funnel WHERE position = 0 AND language = 'th'") == [(10,)]
+    assert query(
+        built, "SELECT step, sum(rows)::INT FROM curate.representation WHERE prompt_language = 'en' GROUP BY ALL"
+    ) == [("read", 8)]
     built = build({"shape": {"min_prompt_chars": {"default": 1, "en": 1_000}}})
     assert built.rows == 9
 

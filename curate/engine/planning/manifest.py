@@ -14,6 +14,7 @@ from curate.catalog import Dataset
 from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
 from curate.engine.planning.runner import TaskRunner
+from curate.engine.representation import Representation
 from curate.engine.store.fingerprint import step_recipe
 from curate.rows import Kind
 from curate.steps.models import manifest_entries
@@ -51,6 +52,7 @@ def make_manifest(
     files: Sequence[Mapping[str, Any]],
     sources: Sequence[Mapping[str, Any]],
     funnel: Funnel,
+    representation: Representation,
     runner: TaskRunner,
     build_key: str,
     alarms: Sequence[str] = (),
@@ -95,6 +97,7 @@ def make_manifest(
         "sources": list(sources),
         "models": _models(spec, runner),
         "funnel": funnel.to_json(),
+        "representation": representation.to_json(),
         "audits": runner.record.audits,
         "spending": spent(runner.context.store.root, runner.context.build, spec.name),
         "alarms": [*alarms, *funnel.alarms(runner.context.catalog.run.alarm)],

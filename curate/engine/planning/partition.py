@@ -25,6 +25,8 @@ class Partition:
     """The languages still wanted when its rows were drawn; None: all."""
     origin: str = ""
     """The source or dataset in ``from`` that its rows came from; empty if from several."""
+    entered: int = 0
+    """How many of the dataset's steps had run when its rows were made; 0 for rows that were read."""
 
     @property
     def alive(self) -> str:

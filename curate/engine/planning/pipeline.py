@@ -16,6 +16,7 @@ from curate.engine.funnel import Funnel
 from curate.engine.planning.apply import apply_step
 from curate.engine.planning.partition import Partition, shards_in
 from curate.engine.planning.runner import StepTrace, TaskRunner
+from curate.engine.representation import READ, Representation
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import Shard
 from curate.engine.tasks.task import Task
@@ -55,6 +56,26 @@ class PipelineState:
                 found[language] = found.get(language, 0) + count
         return found
 
+    def representation(self, identifying: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> Representation:
+        """Who is in the dataset after each step, put together from what the tasks counted that wrote it.
+
+        Args:
+            identifying: see :func:`identifying_scores`.
+        """
+        steps = [READ, *(label for label, _ in self.funnel.steps)]
+        counted = Representation(steps, list(self.funnel.made), list(identifying))
+        for part in parts:
+            for entered, counts in zip(part["entered"], part["counts"], strict=True):
+                counted.add(entered, counts)
+        return counted
+
+
+def identifying_scores(steps: Sequence[StepUse]) -> list[str]:
+    """The scores of languages that steps give (``Step.identifies``), in order: under the label of the step, of one that
+    makes rows under its tag."""
+    found = [use for use in steps if use.params.identifies]
+    return [use.params.tag if isinstance(use.params, RowStep) else use.label for use in found]
+
 
 def kind_after(steps: Sequence[StepUse], kind: Kind) -> Kind:
     """The kind that rows have after all steps."""
@@ -91,6 +112,8 @@ def run_steps(
                 runner.warn(f"{runner.record.name}/{use.label}", message)
             continue
         state.superseded += [piece for piece in before if piece is not None]
+        entered = len(state.funnel.steps) + 1
+        state.pieces = [piece and replace(piece, entered=entered) for piece in state.pieces]
         fresh = [piece.shard.path for piece in state.pieces if piece is not None]
         looked = [shard.path for name in _looked(use) for shard in runner.record.tables.get(name) or ()]
         state.ancestors = list(dict.fromkeys([*state.ancestors, *looked, *fresh]))

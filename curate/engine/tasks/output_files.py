@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
 from curate.engine.store.shards import Shard, count_languages, count_prompts, read_shard, write_parquet
+from curate.engine.tasks.count_rows import count_rows
 from curate.engine.tasks.task import TaskContext
 from curate.rows import content_digest, narrow
 from curate.rows.ids import row_digests
@@ -43,17 +44,20 @@ def assign_splits(groups: Sequence[str], splits: dict[str, float], seed: int) ->
 
 
 def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
-    """A run of neighbouring pieces: kept rows by split, rejected rows."""
+    """A run of neighbouring pieces: kept rows by split, rejected rows, and for each piece whose rows were left by which
+    step."""
     root = work.store.root
     splits: dict[str, float] = work.payload["splits"]
     kept: dict[str, list[pa.Table]] = {name: [] for name in splits}
     rejected: list[pa.Table] = []
+    counts = []
     for piece in work.payload["pieces"]:
         table = read_shard(root, Shard(**piece["shard"]))
         columns = [Columns(**value) for value in piece["columns"]]
         beside = [(one.label, pq.read_table(root / one.path)) for one in columns]
         merged = merge_scores(table, beside)
         alive = read_alive(root, columns, table.num_rows)
+        counts.append(count_rows(merged, beside, work.payload["identifying"]))
         if not piece["superseded"]:
             rows = merged.filter(pa.array(alive))
             by_group = assign_splits(rows["group_id"].to_pylist(), splits, work.payload["seed"])
@@ -69,7 +73,7 @@ def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
             rejected.append(_with_reason(dropped, [(label, one.filter(pa.array(~alive))) for label, one in beside]))
         work.advance(table.num_rows)
     extras = work.payload["extras"]
-    result: dict[str, Any] = {"data": {}, "rejected": None}
+    result: dict[str, Any] = {"data": {}, "rejected": None, "counts": counts}
     for name, tables in kept.items():
         table = pa.concat_tables(tables) if tables else None
         if table is not None and table.num_rows:
