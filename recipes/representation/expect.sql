@@ -1,12 +1,17 @@
--- What is left of each language after the last step is what the dataset has.
-SELECT language, rows, n FROM (SELECT language, rows FROM curate.funnel WHERE dataset = 'representation' AND step = 'mix' AND reason = 'kept')
-FULL JOIN (SELECT language, count(*) AS n FROM representation GROUP BY ALL) USING (language) WHERE rows IS DISTINCT FROM n;
+-- What is counted after the last step is what the dataset has, by language, source and models.
+SELECT * FROM (SELECT language, source, coalesce(models, '') AS models, sum(rows) AS counted FROM curate.representation WHERE dataset = 'representation' AND step = 'mix' GROUP BY ALL)
+FULL JOIN (SELECT language, lineage.source AS source, array_to_string(list_transform(lineage.makers, lambda maker: maker.model), ', ') AS models, count(*) AS n
+  FROM representation GROUP BY ALL) USING (language, source, models) WHERE counted IS DISTINCT FROM n;
 
--- A step reads what the one before it kept, in each language.
-SELECT later.position, language, kept, seen FROM
-  (SELECT position, language, sum(rows) FILTER (reason = 'kept') AS kept FROM curate.funnel WHERE dataset = 'representation' GROUP BY ALL) earlier
-  JOIN (SELECT position, language, sum(rows) AS seen FROM curate.funnel WHERE dataset = 'representation' GROUP BY ALL) later USING (language)
-WHERE later.position = earlier.position + 1 AND kept != seen;
+-- No step but the first adds rows to a language, and what is counted is what the funnel kept.
+SELECT * FROM (SELECT position, step, language, sum(rows) AS counted FROM curate.representation WHERE dataset = 'representation' GROUP BY ALL)
+FULL JOIN (SELECT position, step, language, sum(rows) AS kept FROM curate.funnel WHERE dataset = 'representation' AND reason = 'kept' GROUP BY ALL) USING (position, step, language)
+WHERE counted IS DISTINCT FROM kept;
+
+-- Four scripts and six regions are in it before and after, by CLDR.
+SELECT * FROM (SELECT position, count(DISTINCT script) AS scripts, count(DISTINCT region) AS regions, min(speakers) AS fewest FROM curate.representation
+  WHERE dataset = 'representation' GROUP BY ALL)
+FULL JOIN (SELECT unnest([0, 1, 2, 3, 4]) AS position) USING (position) WHERE scripts IS DISTINCT FROM 4 OR regions IS DISTINCT FROM 6 OR fewest IS NULL OR fewest < 100000000;
 
 -- Each row is written in the script of its language.
 SELECT language, messages FROM representation
