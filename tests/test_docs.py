@@ -107,7 +107,7 @@ def walk(folder: Path, page: str) -> dict[str, list[str]]:
 
 def test_the_way_from_a_file_to_a_dataset_can_be_walked(clone, tmp_path):
     said = walk(shutil.copytree(clone, tmp_path / "clone"), "first-dataset.md")
-    assert "ar: Alpaca, sft rows" in said["curate new data/everyday/ar.jsonl --to first-dataset"][0]
+    assert "ar: Alpaca, sft rows" in said["curate new data/everyday/ar.jsonl --folder first-dataset"][0]
     assert "ar.jsonl:1; licence unknown" in said["curate head clean -n 2 -c first-dataset/catalog.yaml"][0]
     assert (tmp_path / "clone" / "preview.html").read_text().startswith("<!doctype html>")
 

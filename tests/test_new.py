@@ -148,7 +148,7 @@ def test_every_public_form_gets_a_catalog_that_builds(tmp_path, write, use, kind
     data = tmp_path / "data"
     data.mkdir()
     write(data)
-    made = curate.new_catalog(*sorted(data.iterdir()), to=tmp_path)
+    made = curate.new_catalog(*sorted(data.iterdir()), folder=tmp_path)
     told = yaml.safe_load(made.text)
     [source] = told["sources"].values()
     assert source["use"] == use and source["license"] == ("{license}" if write is parquet else "unknown")
@@ -178,7 +178,7 @@ def test_a_folder_gets_a_source_for_each_language_and_a_dataset_for_each_kind(tm
     jsonl(tmp_path / "chat.jsonl", [{"prompt": ask, "response": answer} for ask, answer in said("en")])
     (tmp_path / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# Set\n")
     monkeypatch.chdir(tmp_path)
-    made = curate.new_catalog(".", to="new")
+    made = curate.new_catalog(".", folder="new")
     told = yaml.safe_load(made.text)
     assert {(one["language"], one["license"]) for one in told["sources"].values()} == {
         ("ar", "CC-BY-4.0"), ("th", "CC-BY-4.0"), ("en", "CC-BY-4.0")}  # fmt: skip
@@ -192,7 +192,7 @@ def test_languages_are_told_row_by_row(tmp_path):
     mixed = [text for tag in ("ar", "hi", "zh") for text in TEXTS[tag]]
     jsonl(tmp_path / "mixed.jsonl", [{"text": one} for one in mixed])
     jsonl(tmp_path / "named.jsonl", [{"text": one, "lang": "Thai"} for one in TEXTS["th"]])
-    made = curate.new_catalog(tmp_path, to=tmp_path)
+    made = curate.new_catalog(tmp_path, folder=tmp_path)
     told = yaml.safe_load(made.text)["sources"]
     assert (told["mixed"]["language"], told["named"]["language"]) == ("detect", "{lang}")
     assert "ar 4, hi 4, zh 4" in made.text
@@ -206,26 +206,26 @@ def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     with pytest.raises(
         SourceError, match=r"language of its texts could not be told \(unclear 2\); set it: --set language"
     ):
-        curate.new_catalog(tmp_path / "short.jsonl", to=tmp_path)
-    made = curate.new_catalog(tmp_path / "short.jsonl", to=tmp_path / "a", parameters={"language": "sw"})
+        curate.new_catalog(tmp_path / "short.jsonl", folder=tmp_path)
+    made = curate.new_catalog(tmp_path / "short.jsonl", folder=tmp_path / "a", parameters={"language": "sw"})
     assert yaml.safe_load(made.text)["sources"]["short"]["language"] == "sw"
     jsonl(tmp_path / "sw.jsonl", [{"text": "ok"}, {"text": "17"}])
-    named = curate.new_catalog(tmp_path / "sw.jsonl", to=tmp_path / "b")
+    named = curate.new_catalog(tmp_path / "sw.jsonl", folder=tmp_path / "b")
     assert "sw is from its name" in str(named)
     step = yaml.safe_load(named.text)["datasets"]["clean"]["steps"][1]
     assert step == {"language": {"min": {"default": 0.3, "sw": None}}}, "no limit where the identifier is unsure"
     jsonl(tmp_path / "odd.jsonl", [{"ask": ask, "reply": answer} for ask, answer in said("ar")])
     with pytest.raises(SourceError, match="no known format: its columns are ask, reply"):
-        curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path)
+        curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path)
     set_ = {"kind": "sft", "columns": {"prompt": "{ask}", "response": "{reply}"}}
-    made = curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path / "c", parameters=set_)
+    made = curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path / "c", parameters=set_)
     assert yaml.safe_load(made.text)["sources"]["odd"]["language"] == "ar" and build(made)[0].rows == 4
     with pytest.raises(SourceError, match=r"has no such parameter; did you mean 'language'"):
-        curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path, parameters={**set_, "langauge": "ar"})
+        curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path, parameters={**set_, "langauge": "ar"})
     with pytest.raises(SourceError, match="--set path: this is told by the files"):
-        curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path, parameters={"path": "x"})
+        curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path, parameters={"path": "x"})
     assert not (tmp_path / "catalog.yaml").exists()
-    wrong = curate.new_catalog(tmp_path / "odd.jsonl", to=tmp_path / "d", parameters={**set_, "language": "de"})
+    wrong = curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path / "d", parameters={**set_, "language": "de"})
     assert "its language is said to be de, but in most rows the identifier finds another: ar 4" in str(wrong)
     assert yaml.safe_load(wrong.text)["datasets"]["clean"]["steps"][1] == "language"
 
@@ -233,19 +233,19 @@ def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
 def test_a_catalog_is_never_replaced_and_missing_files_are_told(tmp_path):
     jsonl(tmp_path / "th.jsonl", [{"text": one} for one in TEXTS["th"]])
     (tmp_path / "catalog.yaml").write_text("mine")
-    with pytest.raises(BuildError, match="is there already; write elsewhere with --to DIR"):
-        curate.new_catalog(tmp_path / "th.jsonl", to=tmp_path)
+    with pytest.raises(BuildError, match="is there already; write elsewhere with --folder DIR"):
+        curate.new_catalog(tmp_path / "th.jsonl", folder=tmp_path)
     assert (tmp_path / "catalog.yaml").read_text() == "mine"
     with pytest.raises(SourceError, match=r"did you mean .*th\.jsonl"):
-        curate.new_catalog(tmp_path / "ht.jsonl", to=tmp_path / "new")
+        curate.new_catalog(tmp_path / "ht.jsonl", folder=tmp_path / "new")
     (tmp_path / "x.docx").write_text("x")
     with pytest.raises(SourceError, match="no suffix that is known"):
-        curate.new_catalog(tmp_path / "x.docx", to=tmp_path / "new")
+        curate.new_catalog(tmp_path / "x.docx", folder=tmp_path / "new")
     with pytest.raises(SourceError, match=r"may hold credentials.*\$\{NAME\}"):
-        curate.new_catalog("https://me:hunter2hunter2@127.0.0.1/a.jsonl", to=tmp_path / "new")
+        curate.new_catalog("https://me:hunter2hunter2@127.0.0.1/a.jsonl", folder=tmp_path / "new")
     (tmp_path / "news.sw").write_text("habari\n")
     with pytest.raises(SourceError, match="of the prefix news there is 1"):
-        curate.new_catalog(tmp_path / "news.sw", to=tmp_path / "new")
+        curate.new_catalog(tmp_path / "news.sw", folder=tmp_path / "new")
 
 
 def test_unreadable_rows_licences_and_quoting_are_seen(tmp_path):
@@ -254,14 +254,14 @@ def test_unreadable_rows_licences_and_quoting_are_seen(tmp_path):
     with (tmp_path / "th.jsonl").open("a") as file:
         file.write('{"text": "\x1b]0;\n')
     (tmp_path / "LICENSE").write_text("Creative Commons\nAttribution-ShareAlike 4.0 International\n")
-    made = curate.new_catalog(tmp_path / "th.jsonl", to=tmp_path)
+    made = curate.new_catalog(tmp_path / "th.jsonl", folder=tmp_path)
     source = yaml.safe_load(made.text)["sources"]["th"]
     assert source["license"] == "CC-BY-SA-4.0" and source["max_error_rate"] == 0.1
     assert "1 of the 21 rows looked at cannot be read, such as th.jsonl, line 21" in str(made)
     assert "\x1b" not in made.text and "\x1b" not in str(made)
     lines = [f'"{ask}\nx"\t{answer}\n' for ask, answer in said("ar")]
     (tmp_path / "tasks.tsv").write_text("instruction\toutput\n" + "".join(lines), encoding="utf-8")
-    made = curate.new_catalog(tmp_path / "tasks.tsv", to=tmp_path / "b")
+    made = curate.new_catalog(tmp_path / "tasks.tsv", folder=tmp_path / "b")
     assert yaml.safe_load(made.text)["sources"]["tasks"]["quoting"] == "standard" and build(made)[0].rows == 4
 
 
@@ -276,7 +276,7 @@ def test_the_command_checks_and_previews_what_it_wrote(tmp_path, monkeypatch):
     assert yaml.safe_load(Path("catalog.yaml").read_text())["sources"]["tasks"]["license"] == "CC0-1.0"
     again = CliRunner().invoke(app, ["new", "tasks.csv"])
     assert again.exit_code == 1 and "is there already" in again.output
-    assert "NAME=VALUE" in CliRunner().invoke(app, ["new", "tasks.csv", "--to", "b", "--set", "x"]).output
+    assert "NAME=VALUE" in CliRunner().invoke(app, ["new", "tasks.csv", "--folder", "b", "--set", "x"]).output
 
 
 def test_pairs_verdicts_archives_and_urls(tmp_path, monkeypatch):
@@ -287,7 +287,7 @@ def test_pairs_verdicts_archives_and_urls(tmp_path, monkeypatch):
     jsonl(data / "translation.jsonl", [{"translation": {"hi": one, "en": other}} for one, other in both])
     jsonl(data / "sides.jsonl", [{"source": other, "target": one} for one, other in both])
     jsonl(data / "verdicts.jsonl", [{"prompt": ask, "completion": told, "label": True} for ask, told in said("th")])
-    made = curate.new_catalog(data, to=tmp_path)
+    made = curate.new_catalog(data, folder=tmp_path)
     told = yaml.safe_load(made.text)["sources"]
     for name in ("translation", "sides"):
         assert (told[name]["source_language"], told[name]["language"]) == ("en", "hi")
@@ -295,11 +295,11 @@ def test_pairs_verdicts_archives_and_urls(tmp_path, monkeypatch):
     sharegpt(tmp_path)
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.write(tmp_path / "chat.jsonl", "train/chat.jsonl")
-    made = curate.new_catalog(tmp_path / "set.zip", to=tmp_path / "b")
+    made = curate.new_catalog(tmp_path / "set.zip", folder=tmp_path / "b")
     assert yaml.safe_load(made.text)["sources"]["set"]["language"] == "zh" and build(made)[0].rows == 4
     with serving() as shelf:
         shelf.files["sets/chat.jsonl"] = Served((tmp_path / "chat.jsonl").read_bytes())
-        made = curate.new_catalog(f"{shelf.url}/sets/chat.jsonl", to=tmp_path / "c")
+        made = curate.new_catalog(f"{shelf.url}/sets/chat.jsonl", folder=tmp_path / "c")
         source = yaml.safe_load(made.text)["sources"]["chat"]
         assert source["path"].startswith("http://127.0.0.1:") and source["language"] == "zh"
         assert build(made)[0].rows == 4
@@ -307,7 +307,7 @@ def test_pairs_verdicts_archives_and_urls(tmp_path, monkeypatch):
 
 def test_the_quick_start_is_written_with_its_data_and_replaces_nothing(tmp_path):
     run = CliRunner()
-    done = run.invoke(app, ["new", "--demo", "--to", str(tmp_path / "demo")])
+    done = run.invoke(app, ["new", "--demo", "--folder", str(tmp_path / "demo")])
     assert done.exit_code == 0 and f"next: cd {tmp_path / 'demo'} && curate build" in done.stdout
     root = Path(__file__).resolve().parents[1]
     for name in ("catalog.yaml", "catalog-llm.yaml", "data/everyday/th.tsv", "data/answers.jsonl"):
@@ -329,11 +329,4 @@ def test_files_or_the_quick_start_one_of_them(tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code != 0 and "--demo" in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_recipe_in_place_of_a_file_is_told_how_to_begin(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["new", "pinch"])
-    assert done.exit_code != 0 and "curate recipes new pinch --data FILE" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -216,10 +216,42 @@ def test_the_commands(tmp_path, monkeypatch):
     said = run.invoke(app, ["recipes", "code-switch-input"]).stdout
     assert said.startswith("# code-switch-input\n") and "code_switch: {table: words" in said
     assert "did you mean" in run.invoke(app, ["recipes", "code-switch-inputs"]).stderr
-    done = run.invoke(app, ["recipes", "new", "code-switch-input", "--set", "ratio=0.5", "--folder", "mine"])
+    done = run.invoke(app, ["new", "code-switch-input", "--set", "ratio=0.5", "--folder", "mine"])
     assert done.exit_code == 0, done.stderr
     assert "ratio: 0.5 " in Path("mine/catalog.yaml").read_text()
-    assert "next: curate build --catalog mine/catalog.yaml" in done.stdout
+    assert "next: read mine/catalog.yaml, then: curate build -c mine/catalog.yaml" in done.stdout
+    assert "read english: read 1 of 1; new" in done.stdout  # the plan
+
+
+def test_a_new_catalog_of_a_recipe_on_the_command_line(tmp_path, monkeypatch):
+    """``curate new RECIPE --data … --language … --to …`` writes a folder of the recipe's name; a file comes first."""
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner()
+    for tag, text in {"sw": "Habari ya asubuhi", "hi": "सुप्रभात", "ta": "காலை வணக்கம்"}.items():
+        Path("mine").mkdir(exist_ok=True)
+        row = {"item": 1, "instruction": text, "output": f"{text}!"}
+        Path(f"mine/{tag}.jsonl").write_text(json.dumps(row) + "\n")
+    asked = ["--data", "mine", "--language", "sw", "--to", "hi, ta"]
+    done = run.invoke(app, ["new", "pinch", *asked, "--set", "rows=1"])
+    assert done.exit_code == 0, done.stderr
+    variables = yaml.safe_load(Path("pinch/catalog.yaml").read_text())["variables"]
+    assert (variables["language"], variables["to"], variables["rows"]) == ("sw", ["hi", "ta"], 1)
+    assert curate.load_catalog("pinch/catalog.yaml").sources.keys() == {"rows_sw", "rows_hi", "rows_ta"}
+    wrong = run.invoke(app, ["new", "pinch", *asked, "--to", "hi,am", "--folder", "b"])
+    assert wrong.exit_code == 1 and "am.jsonl" in wrong.stderr and not Path("b").exists()
+    wrong = run.invoke(app, ["new", "pinch", *asked, "--writer", "http://127.0.0.1:1", "--model", "m", "--folder", "b"])
+    assert "pinch asks no language model" in wrong.stderr
+    assert "is called 'curate new' now" in run.invoke(app, ["recipes", "new", "pinch"]).stderr
+    wrong = run.invoke(app, ["new", "pinc", *asked])
+    assert "no recipe is called 'pinc'; did you mean 'pinch'" in wrong.stderr
+    wrong = run.invoke(app, ["new", "mine/sw.jsonl", "mine/hi.jsonl", "--to", "b"])
+    assert "--to is for one recipe, not for files; the folder is --folder" in wrong.stderr
+    Path("romanise").mkdir()
+    shutil.copy("mine/sw.jsonl", "romanise")
+    done = run.invoke(app, ["new", "romanise", "--language", "sw", "--folder", "c"])
+    assert done.exit_code == 0, done.stderr
+    assert "romanise" in Path("c/catalog.yaml").read_text() and "language: sw" in Path("c/catalog.yaml").read_text()
+    assert not Path("b").exists()
 
 
 def test_verify_says_what_does_not_hold(tmp_path, monkeypatch):

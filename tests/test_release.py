@@ -51,7 +51,7 @@ def test_a_wheel_alone_builds_the_quick_start_and_a_recipe(tmp_path):
     run([clean / "bin" / "python", *pip, *constraints, f"{wheel}[translate]"], tmp_path)
     program = clean / "bin" / "curate"
     assert run([program, "--version"], tmp_path).strip().endswith(curate.__version__)
-    run([program, "new", "--demo", "--to", "demo"], tmp_path)
+    run([program, "new", "--demo", "--folder", "demo"], tmp_path)
     run([program, "check", "-c", "catalog-llm.yaml"], tmp_path / "demo")
     # Newer CPUs add up in another order, and the last digits of a similarity are part of a version.
     run([program, "build", "--quiet"], tmp_path / "demo", HF_HUB_OFFLINE="1", OPENBLAS_CORETYPE="Haswell")

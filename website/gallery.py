@@ -32,7 +32,7 @@ def _entry(recipe: Recipe) -> Iterator[str]:
     body = recipe.text.partition("\n")[2].strip()
     yield _DOCS.sub("](", _LINK.sub(r"](#\1)", _COMMENT.sub("", body)))
     yield f"Papers: {'; '.join(f'*{title}*' for title in head.papers)}."
-    yield f"```text\ncurate recipes new {recipe.id}\n```"
+    yield f"```text\ncurate new {recipe.id}\n```"
 
 
 def _ways(catalog: Mapping[str, Any]) -> Iterator[str]:

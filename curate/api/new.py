@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def new_catalog(
     *files: str | Path,
-    to: str | Path = ".",
+    folder: str | Path = ".",
     parameters: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> NewCatalog:
@@ -25,7 +25,7 @@ def new_catalog(
 
     Args:
         files: files, folders, patterns, URLs or archives.
-        to: the folder of the new ``catalog.yaml``, which must not be there yet.
+        folder: that of the new ``catalog.yaml``, which must not be there yet.
         parameters: parameters of the sources that are not to be guessed, such as ``{"language": "sw"}``.
 
     Raises:
@@ -35,14 +35,14 @@ def new_catalog(
     """
     from curate.new import new_catalog as write
 
-    return write([str(one) for one in files], Path(to), parameters, registry)
+    return write([str(one) for one in files], Path(folder), parameters, registry)
 
 
-def new_demo(to: str | Path = ".") -> Path:
+def new_demo(folder: str | Path = ".") -> Path:
     """Writes the quick start: ``catalog.yaml``, ``catalog-llm.yaml`` and the ``data/`` that they read.
 
     Args:
-        to: their folder, made if it is not there.
+        folder: theirs, made if it is not there.
 
     Returns:
         The file ``catalog.yaml``.
@@ -52,11 +52,11 @@ def new_demo(to: str | Path = ".") -> Path:
     """
     from curate.api.recipes import HOME
 
-    folder = Path(to)
+    folder = Path(folder)
     names = ("data", "catalog-llm.yaml", "catalog.yaml")
     for name in names:
         if (folder / name).exists():
-            raise BuildError(f"{folder / name} is there already; name another folder (--to)")
+            raise BuildError(f"{folder / name} is there already; name another folder (--folder)")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:

@@ -247,9 +247,10 @@ def new_from_recipe(
     Raises:
         RecipeError: there is no such recipe or slot, the folder is not empty, or a server or model is missing.
         CatalogError: the catalog that comes out is wrong.
+        BuildError: your rows cannot be found.
     """
     from curate.api.catalog import load_catalog
-    from curate.api.datasets import check
+    from curate.api.datasets import check, plan
 
     found = recipe(name)
     given = {"data": data, "language": language, "to": list(to) or None}
@@ -283,6 +284,7 @@ def new_from_recipe(
                 shutil.copy(file, draft)
         (draft / "catalog.yaml").write_text(text.replace(_DATA, "data/"), encoding="utf-8")
         check(load_catalog(draft / "catalog.yaml"))
+        plan(draft / "catalog.yaml")  # the rows can be found
         shutil.copytree(draft, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".curate"))
     return folder / "catalog.yaml"
 

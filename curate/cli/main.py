@@ -342,6 +342,7 @@ def _root(
 
 app.registered_commands += [
     *cli_new.app.registered_commands,
+    *cli_recipes.app.registered_commands,
     *cli_looking.app.registered_commands,
     *cli_versions.app.registered_commands,
     *cli_publish.app.registered_commands,
@@ -351,7 +352,6 @@ app.registered_commands += [
     *cli_view.app.registered_commands,
 ]
 app.add_typer(cli_review.app, name="review")
-app.add_typer(cli_recipes.app, name="recipes")
 
 
 def main() -> None:

@@ -1,32 +1,18 @@
-"""``curate recipes``: what recipes there are, one of them to read, to verify, or as a new catalog of one's own."""
+"""``curate recipes``: what recipes there are, one of them to read, or to verify."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from curate.cli.options import fail, or_fail, say
 
-_LIST = "list"
+app = typer.Typer()
 
 
-class _OrList(TyperGroup):
-    """The commands of ``curate recipes``; what is none of them is a word for ``list``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] != "--help"):
-            args = [_LIST, *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=_OrList, rich_markup_mode=None, help="List, read and verify recipes; write one as a catalog.")
-
-
-@app.command(_LIST)
-def list_(
+@app.command("recipes")
+def recipes_(
     words: Annotated[
         list[str] | None,
         typer.Argument(help="A recipe, to read it; or a word of its line, kinds, needs or papers, to search."),
@@ -35,10 +21,12 @@ def list_(
         bool, typer.Option("--verify", help="Build these recipes in a temporary folder and run their statements.")
     ] = False,
 ) -> None:
-    """List recipes: published methods as small catalogs that build their data. 'list' may be left out."""
+    """List, read or verify recipes: published methods as small catalogs that build their data ('curate new')."""
     from curate.api.recipes import recipe, recipes
 
     names = words or []
+    if names[:1] == ["new"]:
+        fail("'curate recipes new' is called 'curate new' now")
     every = or_fail(recipes)
     known = [one.id for one in every]
     if verify:
@@ -69,44 +57,3 @@ def _verify(names: list[str]) -> None:
         wrong += bool(found.failed)
     if wrong:
         fail(f"{wrong} of {len(names)} recipes are not what they say")
-
-
-@app.command()
-def new(
-    name: Annotated[str, typer.Argument(help="The recipe.")],
-    data: Annotated[str | None, typer.Option(help="Your rows: a file, a folder or a URL.")] = None,
-    language: Annotated[str | None, typer.Option(help="Their language.")] = None,
-    to: Annotated[str, typer.Option(help="Other languages, with commas between.")] = "",
-    writer: Annotated[str | None, typer.Option(help="URL of a server with OpenAI's protocol.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="The model there; where a recipe has several, MODEL=NAME for each."),
-    ] = None,
-    slot: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another variable of the catalog.")
-    ] = None,
-    folder: Annotated[Path | None, typer.Option(help="The folder to write; by default named as the recipe.")] = None,
-) -> None:
-    """Write a recipe into a new folder, with your data, languages and models, and check its catalog there."""
-    from curate.api.recipes import new_from_recipe
-    from curate.catalog.document import read_value
-
-    slots: dict[str, Any] = {}
-    for setting in slot or []:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            fail(f"--set wants NAME=VALUE, not '{setting}'")
-        slots[key] = or_fail(lambda key=key, value=value: read_value(value, f"--set {key}"))
-    written = or_fail(
-        lambda: new_from_recipe(
-            name,
-            folder or Path(name),
-            data=data,
-            language=language,
-            to=[part for tag in to.split(",") if (part := tag.strip())],
-            writer=writer,
-            models=model or (),
-            slots=slots,
-        )
-    )
-    print(f"{written}: nothing wrong; next: curate build --catalog {written}")

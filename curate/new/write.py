@@ -85,7 +85,7 @@ def new_catalog(
     """
     path = folder / _FILE
     if path.exists():
-        raise BuildError(f"{path} is there already; write elsewhere with --to DIR, or add the source to it by hand")
+        raise BuildError(f"{path} is there already; write elsewhere with --folder DIR, or add the source to it by hand")
     found = find_places(files)
     if not found:
         raise SourceError("name at least one file")
