@@ -161,12 +161,24 @@ class ExportFormat(Output):
         self._extras, self._dropped = frozenset(version.extras) - _LABELS, {}
         self.begin()
         written = Written()
+        seen: dict[str, set[str]] = {"scores": set(), "attributes": set()}
+        self.write_data(version, folder, written, seen)
+        if not any(written.rows.values()):
+            raise ExportError(f"{version.name}: no rows to write{_why(written)}")
+        self._tell_missing(seen, written)
+        self._tell_dropped(written)
+        written.digest = digest_of(written.files, folder)
+        guide = self.configure(version, folder, written)
+        written.files += relative(write_readme(self, version, folder, written, guide), folder)
+        return written
+
+    def write_data(self, version: Version, folder: Path, written: Written, seen: dict[str, set[str]]) -> None:
+        """Writes the rows, and notes files, numbers of rows, and the names of scores and attributes."""
         schema = self._schema(version.kind)
         column = self.meta_in == "column" or "meta" not in schema.names
         data = schema if column else schema.remove(schema.get_field_index("meta"))
         objects = self.format != "parquet" and any(is_json(field.type) for field in data)
         self._features = declared(data) if objects else []
-        seen: dict[str, set[str]] = {"scores": set(), "attributes": set()}
         for split in version.splits:
             files = SplitFiles(folder / DATA, split, data, self.format, self.compression, self.rows_per_file)
             beside = SplitFiles(folder / BESIDE, split, schema, "jsonl", "none", None)
@@ -182,14 +194,6 @@ class ExportFormat(Output):
             written.files += relative([*files.close(), *beside.close()], folder)
             written.rows[split] = files.rows
             self._tell(split, files, version, written)
-        if not any(written.rows.values()):
-            raise ExportError(f"{version.name}: no rows to write{_why(written)}")
-        self._tell_missing(seen, written)
-        self._tell_dropped(written)
-        written.digest = digest_of(written.files, folder)
-        guide = self.configure(version, folder, written)
-        written.files += relative(write_readme(self, version, folder, written, guide), folder)
-        return written
 
     def spread(self, split: str, written: Written) -> list[str]:
         """The files of a split, relative to the export's folder, in order."""

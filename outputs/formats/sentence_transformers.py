@@ -20,7 +20,7 @@ from outputs.formats.forms import ExportFormat, attribute_of, score_of
 from outputs.formats.readme import UsageGuide
 from outputs.formats.turns import EQUAL, MULTI, PROMPT_EMPTY, TEXT_EMPTY, Turn, UnsupportedRow
 
-_KINDS = (Kind.PARALLEL, Kind.SFT, Kind.PREFERENCE)
+KINDS = (Kind.PARALLEL, Kind.SFT, Kind.PREFERENCE)
 _LABELS = {"true": 1, "1": 1, "yes": 1, "false": 0, "0": 0, "no": 0}
 _LOSSES = {
     "score": "CoSENTLoss",
@@ -39,7 +39,7 @@ class SentenceTransformers(ExportFormat):
     """
 
     tag: ClassVar[str] = "sentence-transformers"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(_KINDS)
+    kinds: ClassVar[frozenset[Kind]] = frozenset(KINDS)
     summary: ClassVar[str] = (
         "sentence-transformers: pairs, triplets, n-tuples, scored and labelled pairs, in column order."
     )
@@ -88,12 +88,7 @@ class SentenceTransformers(ExportFormat):
         return super().drops(kind) | {"reasoning", "tools"}
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
-        if kind is Kind.PARALLEL:
-            texts = [row["source"], row["target"]]
-        elif kind is Kind.SFT:
-            texts = [_question(row["messages"][:-1]), _answer(row["messages"][-1:])]
-        else:
-            texts = [_question(row["prompt"]), _answer(row["chosen"]), _answer(row["rejected"])]
+        texts = contrasted(kind, row)
         for number in range(1, self.negatives + 1):
             name = f"{self.negatives_from}.{number}"
             if (text := attribute_of(row, name)) is None:
@@ -129,6 +124,19 @@ class SentenceTransformers(ExportFormat):
         )
         columns = ", ".join(self.columns(version.kind))
         return UsageGuide(steps=[(f"The columns {columns}, in this order, fit {loss}:", "python", code)])
+
+
+def contrasted(kind: Kind, row: Mapping[str, Any]) -> list[str]:
+    """Question and right answer of a row; of preferences, then the rejected one.
+
+    Raises:
+        UnsupportedRow: it has more than one question or answer.
+    """
+    if kind is Kind.PARALLEL:
+        return [row["source"], row["target"]]
+    if kind is Kind.SFT:
+        return [_question(row["messages"][:-1]), _answer(row["messages"][-1:])]
+    return [_question(row["prompt"]), _answer(row["chosen"]), _answer(row["rejected"])]
 
 
 def _question(turns: list[Turn]) -> str:
