@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from curate.generation.respond.logprobs import read_logprobs
 from curate.generation.respond.step import Respond
 from curate.rows import Kind
 from curate.steps.models import Answer, Sampling, TokenLogprob
@@ -377,6 +378,40 @@ def test_log_probabilities_become_a_score(prompts, bench, scripted, gathered):
     rows, _ = respond(Respond(model="m", logprob=True), prompts, bench({"m": model}), gathered)
     assert rows[0]["scores"] == {"respond.tokens": 2.0, "respond.logprob": -1.0}
     assert model.requests[0].top_logprobs == 1
+
+
+def test_the_likeliest_tokens_are_kept_for_distillation(bench, scripted, gathered, prompts):
+    tokens = (
+        TokenLogprob("ต", -0.12345, (("ต", -0.12345), ("ก", -2.5), ("ข", -3.0))),
+        TokenLogprob("\ud83d", -1.5, (("x", -0.5), ("\ud83d", -1.5))),
+    )
+    model = scripted(lambda request: Answer(" ต😀 ", "stop", logprobs=tokens))
+    context = bench({"m": model})
+    [row, *_], _ = respond(Respond(model="m", top_logprobs=2), prompts, context, gathered)
+    assert model.requests[0].top_logprobs == 2 and not context.warnings
+    kept = read_logprobs(row["attributes"]["respond.logprobs"], row["messages"][-1]["content"])
+    assert (kept.tokens, kept.logprobs) == (["ต", "?"], [-0.1235, -1.5])
+    assert (kept.top_tokens, kept.top_logprobs) == ([["ต", "ก"], ["x", "?"]], [[-0.1235, -2.5], [-0.5, -1.5]])
+    assert read_logprobs(row["attributes"]["respond.logprobs"], "another answer") is None
+    for text in ("", "[]", '{"of": 1}', '{"of": 1, "tokens": [], "logprobs": [1], "top": []}'):
+        with pytest.raises(ValueError):
+            read_logprobs(text, "x")
+
+
+def test_log_probabilities_that_are_not_those_of_the_answer_are_counted(bench, scripted, gathered, prompts):
+    tokens = (TokenLogprob("a", -0.5, (("a", -0.5),)),)
+    thinking = scripted(lambda request: Answer("b", "stop", reasoning="hm", logprobs=tokens))
+    context = bench({"m": thinking})
+    rows, _ = respond(Respond(model="m", top_logprobs=1), prompts, context, gathered)
+    assert not any("respond.logprobs" in row["attributes"] for row in rows)
+    [said] = context.warnings
+    assert f"log-probabilities of {len(rows)} answers are not kept: they are of the reasoning too" in said
+    rows, _ = respond(Respond(model="m", top_logprobs=1, reasoning="inline"), prompts, context, gathered)
+    assert all("respond.logprobs" in row["attributes"] for row in rows)
+    bare = scripted(lambda request: Answer("b", "stop", logprobs=(TokenLogprob("b", -0.5),)))
+    context = bench({"m": bare})
+    respond(Respond(model="m", top_logprobs=1), prompts, context, gathered)
+    assert "the server gives none of other tokens" in context.warnings[0]
 
 
 def test_languages_that_are_reached_are_not_asked_for(prompts, bench, scripted, gathered):

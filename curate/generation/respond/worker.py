@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from curate.generation.common.requests import (
     clean,
     ensure_complete,
 )
+from curate.generation.respond.logprobs import NAME, write_logprobs
 from curate.generation.respond.params import ANSWER_IN, RespondParams
 from curate.generation.respond.tools import allowed_calls, check_tools, takes_tools
 from curate.rows import Kind
@@ -92,6 +94,7 @@ class RespondBatch:
         self.step, self.rows, self.context = step, rows, context
         self.bad: list[FailedRow] = []
         self.cut = 0
+        self.without_logprobs: Counter[str] = Counter()
         self.fallback = load_prompts(ANSWER_IN)
         self.prompts = {
             name: None if texts is None else own_prompts(name, texts)
@@ -138,6 +141,8 @@ class RespondBatch:
             self.context.warn(
                 f"respond: {self.cut:,} answers were cut off at {self.step.sampling.max_tokens:,} tokens and dropped"
             )
+        for why, count in sorted(self.without_logprobs.items()):
+            self.context.warn(f"respond: the log-probabilities of {count:,} answers are not kept: {why}")
 
     # -------------------------------------------------------------------------------------------------------- asking
     def _requests(self) -> Iterator[LLMRequest[_RequestKey]]:
@@ -178,7 +183,7 @@ class RespondBatch:
                             self.step.sampling,
                             sample,
                             self.step.response_format,
-                            top_logprobs=int(self.step.logprob),
+                            top_logprobs=self.step.asks_logprobs(),
                             row=str(self.rows.ids[place]),
                             tools=tools,
                             parts=prompt.parts if tools else (),
@@ -392,7 +397,23 @@ class RespondBatch:
             attributes["examples"] = " ".join(example.id for example in one.key.examples)
         if one.value.reasoning and self.step.reasoning == "attribute":
             attributes["reasoning"] = one.value.reasoning
+        if self.step.top_logprobs and one.answer.logprobs:
+            if why := self._no_logprobs(one.answer, one.value):
+                self.without_logprobs[why] += 1
+            else:
+                tokens = one.answer.logprobs
+                attributes[NAME] = write_logprobs(one.value.text, tokens, self.step.top_logprobs)
         return attributes
+
+    def _no_logprobs(self, answer: Answer, value: _ParsedAnswer) -> str:
+        """Why log-probabilities are not those of the answer in the row; empty if they are."""
+        if value.calls:
+            return "they are of a call of a tool"
+        if value.reasoning and self.step.reasoning != "inline":
+            return "they are of the reasoning too, which 'reasoning: inline' keeps in the answer"
+        if not all(token.top for token in answer.logprobs):
+            return "the server gives none of other tokens"
+        return ""
 
 
 def _has(prompts: Prompts, language: str) -> bool:
