@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from curate.api.new import new_catalog, new_demo
     from curate.api.outputs import card, export, publish, report
     from curate.api.recording import record
-    from curate.api.review import review_export, review_import
+    from curate.api.review import review_export, review_import, review_thresholds
     from curate.api.store import audits, open_store, query
     from curate.catalog import CatalogError
     from curate.engine.dataset import Built
@@ -73,7 +73,7 @@ _MODULES = {
     "curate.api.new": ("new_catalog", "new_demo"),
     "curate.api.outputs": ("card", "export", "publish", "report"),
     "curate.api.recording": ("record",),
-    "curate.api.review": ("review_export", "review_import"),
+    "curate.api.review": ("review_export", "review_import", "review_thresholds"),
     "curate.api.store": ("audits", "open_store", "query"),
     "curate.catalog": ("CatalogError",),
     "curate.engine.dataset": ("Built",),
@@ -176,6 +176,7 @@ __all__ = [
     "report",
     "review_export",
     "review_import",
+    "review_thresholds",
     "schema",
     "why",
 ]

@@ -131,6 +131,8 @@ def numeric_options() -> list:
         hints = typing.get_type_hints(function, include_extras=True)
         required: list[str] = []
         for name, parameter in inspect.signature(function).parameters.items():
+            if hints[name] is typer.Context:  # typer's own, no option
+                continue
             about = typing.get_args(hints[name])[1]
             written = next(
                 (one for one in about.param_decls or () if one.startswith("--")),

@@ -1,5 +1,5 @@
-"""The Python face of ``curate review``: a sample of a dataset for people to look at, and what they say as labels of
-its rows."""
+"""The Python face of ``curate review``: a sample of a dataset for people to look at, what they say as labels of its
+rows, and thresholds out of labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from curate.engine.store.store import Store
 if TYPE_CHECKING:
     from curate.catalog import Catalog
     from curate.preferences.review.api import Exported, Imported
+    from outputs.view.labelled_thresholds import ReviewedThreshold
 
 
 def review_export(
@@ -112,3 +113,39 @@ def review_import(
         gold=gold,
         pairs=pairs,
     )
+
+
+def review_thresholds(
+    name: str,
+    labels: str | Path | Iterable[str | Path],
+    threshold: str,
+    *,
+    precision: float = 0.98,
+    least: int = 30,
+    write: bool = False,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+) -> ReviewedThreshold:
+    """Finds for each language the value of a threshold that labels of a version's rows speak for: the one that keeps
+    most right rows, while the wanted share of the labelled rows it keeps is right.
+
+    Args:
+        name: ``name`` or ``name@ref``.
+        labels: files of labels, as ``curate view`` and ``curate review import`` write them; of all annotators.
+        threshold: ``step.parameter``, such as ``similarity.min``.
+        precision: the wanted share of right rows among those kept.
+        least: with fewer labels a language gets no value.
+        write: write the values into the catalog (a file), where they differ from those of the version.
+
+    Raises:
+        StepError: a file is no file of labels.
+        StoreError: there is no such version.
+        ExportError: there is no such threshold, or ``precision`` is no share.
+        EditError: where the value stands in the catalog cannot be told.
+    """
+    from curate.api.store import open_store
+    from outputs.view.labelled_thresholds import review
+
+    listed = [labels] if isinstance(labels, str | Path) else list(labels)
+    file = Path(catalog) if isinstance(catalog, str | Path) else None
+    return review(open_store(store, catalog), name, listed, threshold, precision, least, file if write else None)

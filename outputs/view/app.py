@@ -21,7 +21,8 @@ from outputs.view.reading import Reader, ReadVersion
 from outputs.view.records import record
 from outputs.view.server import NotFound, Request, Response, see
 from outputs.view.threshold_write import answer
-from outputs.view.what_if import Threshold, WhatIf, thresholds
+from outputs.view.thresholds import Threshold, thresholds
+from outputs.view.what_if import WhatIf
 
 _HERE = Path(__file__).parent
 
@@ -98,7 +99,7 @@ class App:
                     self._what_if = WhatIf(read, threshold)
                 return self._what_if
 
-        return answer(read, path, request, known, what_if, self.catalog, self.registry)
+        return answer(read, self.labels, path, request, known, what_if, self.catalog, self.registry)
 
     def _record(self, read: ReadVersion, row: Mapping[str, Any], start: int) -> Html:
         base, label = read.base, self.labels.of(row["id"])

@@ -60,6 +60,10 @@ class Labels:
     def __len__(self) -> int:
         return len(self._mine)
 
+    def every(self) -> list[Label]:
+        """The labels of all annotators."""
+        return [*self._others, *self._mine.values()]
+
     def of(self, row: str) -> Label | None:
         """The label of a row, if it has one."""
         return self._mine.get(row)

@@ -15,13 +15,16 @@ from curate.errors import ExportError
 from outputs.report import language_name
 from outputs.report.charts import number
 from outputs.report.markup import Html, joined, table, tag
-from outputs.report.sections import cut
+from outputs.report.sections import cut, share
 from outputs.view.filters import chooser
+from outputs.view.labelled import LEAST, PRECISION, Counts, counts, from_labels, labelled_rows
+from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.records import summary
 from outputs.view.server import NotFound
-from outputs.view.what_if import Move, Threshold, WhatIf, describe, find
+from outputs.view.thresholds import Threshold, describe, find
+from outputs.view.what_if import Move, WhatIf
 
 _LANGUAGES = 60
 """Languages in the table of what comes and goes."""
@@ -85,7 +88,12 @@ def number_text(value: float) -> str:
 
 
 def thresholds_page(
-    read: ReadVersion, known: Sequence[Threshold], asked: Asked | None, what_if: WhatIf | None, catalog: Path | None
+    read: ReadVersion,
+    labels: Labels,
+    known: Sequence[Threshold],
+    asked: Asked | None,
+    what_if: WhatIf | None,
+    catalog: Path | None,
 ) -> str:
     """The page; without ``asked`` the version has no threshold that can be moved."""
     if asked is None or what_if is None:
@@ -157,13 +165,13 @@ def thresholds_page(
         f"{read.version.name}: thresholds",
         tag("h2", f"{asked.threshold.label}: {asked.threshold.name}"),
         form,
-        tag("div", moved(read, asked, what_if, catalog), id="moved", aria_live="polite"),
+        tag("div", moved(read, labels, asked, what_if, catalog), id="moved", aria_live="polite"),
         read=read,
         here="/thresholds",
     )
 
 
-def moved(read: ReadVersion, asked: Asked, what_if: WhatIf, catalog: Path | None) -> Html:
+def moved(read: ReadVersion, labels: Labels, asked: Asked, what_if: WhatIf, catalog: Path | None) -> Html:
     """What changes as the value moves."""
     if asked.open:
         said = f"Now it is {asked.present}. Give a number to see what it would change."
@@ -181,6 +189,7 @@ def moved(read: ReadVersion, asked: Asked, what_if: WhatIf, catalog: Path | None
             class_="examples",
         ),
         _table(asked, move),
+        _labelled(read, labels, asked),
         _write(read, asked, catalog),
     )
 
@@ -331,6 +340,48 @@ def _table(asked: Asked, move: Move) -> Html:
     shown, more = cut(lines, _LANGUAGES, "in which less changes")
     head = ["language", "now", "kept", "dropped by it", "come", "go", "then"]
     return joined(table("By language", head, shown, numbers=(1, 2, 3, 4, 5, 6)), more)
+
+
+def _labelled(read: ReadVersion, labels: Labels, asked: Asked) -> Html | None:
+    """What the labels of these rows say of the threshold, in each language."""
+    every = labels.every()
+    if not every:
+        return None
+    rows = labelled_rows(read, asked.threshold, every)
+    head = ["language", "labels", "right share now", "at the value above", "right rows kept", "labels speak for"]
+    lines: list[list[object]] = []
+    for one in from_labels(asked.threshold, rows):
+        moved_to = asked.threshold.moved(asked.value, asked.language)
+        part = rows.frame.filter(pl.col("language") == one.language) if one.language else rows.frame
+        at = counts(moved_to, part)
+        address = urlencode({"threshold": asked.threshold.key, "language": one.language, "value": str(one.value)})
+        link = f"{read.base}/thresholds?{address}"
+        told = one.reason if one.value is None else tag("a", number(one.value), href=link)
+        name = language_name(one.language) if one.language else "all together"
+        lines.append([name, f"{one.labels:,}", _share(one.at_now), _share(at), share(at.recall or 0, 1), told])
+    shown, more = cut(lines, _LANGUAGES, "with fewer labels")
+    left = (
+        (rows.unsure, "say neither right nor wrong"),
+        (rows.without, "are of rows without this score"),
+        (rows.elsewhere, "are of rows that this version has not got"),
+    )
+    notes = "; ".join(f"{count:,} labels {what}" for count, what in left if count)
+    lead = (
+        f"Labels in {labels.path.name}: which share of the labelled rows that a value keeps is right (95 % interval), "
+        f"and the value that keeps most right rows with at least {PRECISION:.0%} right ones, from {LEAST} labels on"
+    )
+    return joined(
+        table(lead, head, shown, numbers=(1, 2, 3, 4, 5)),
+        more,
+        tag("p", f"Not counted: {notes}.", class_="note") if notes else None,
+    )
+
+
+def _share(at: Counts) -> str:
+    if at.precision is None:
+        return "none kept"
+    low, high = at.interval
+    return f"{share(at.precision, 1)} ({low:.0%}–{high:.0%})"
 
 
 def _write(read: ReadVersion, asked: Asked, catalog: Path | None) -> Html | None:

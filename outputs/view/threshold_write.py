@@ -15,14 +15,18 @@ from curate.engine.store.store import write_atomically
 from curate.errors import ExportError
 from curate.steps import Registry
 from outputs.report.markup import Html, tag
+from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.server import NotFound, Request
 from outputs.view.threshold_pages import Asked, moved, thresholds_page
-from outputs.view.what_if import Threshold, WhatIf, changed
+from outputs.view.thresholds import Threshold, changed
+from outputs.view.what_if import WhatIf
 
 
-def edit_of(read: ReadVersion, asked: Asked, catalog: Path, registry: Registry) -> Edit:
+def edit_of(
+    read: ReadVersion, threshold: Threshold, value: float | None, language: str, catalog: Path, registry: Registry
+) -> Edit:
     """The change of the catalog, from the value that it has now.
 
     Raises:
@@ -32,14 +36,12 @@ def edit_of(read: ReadVersion, asked: Asked, catalog: Path, registry: Registry) 
     """
     loaded = load_catalog(catalog, registry)
     dataset = loaded.datasets.get(read.version.name)
-    found = [one for one in dataset.steps if one.label == asked.threshold.label] if dataset is not None else []
-    if not found or found[0].name != asked.threshold.step.tag:
-        raise ExportError(f"{catalog.name} has no step '{asked.threshold.label}' in '{read.version.name}' now")
-    value: Any = getattr(found[0].params, asked.threshold.name)
-    value = changed(value, asked.value, asked.language) if isinstance(value, PerLanguage) else asked.value
-    return change_parameter(
-        catalog, read.version.name, asked.threshold.label, asked.threshold.name, value, asked.language
-    )
+    found = [one for one in dataset.steps if one.label == threshold.label] if dataset is not None else []
+    if not found or found[0].name != threshold.step.tag:
+        raise ExportError(f"{catalog.name} has no step '{threshold.label}' in '{read.version.name}' now")
+    given: Any = getattr(found[0].params, threshold.name)
+    given = changed(given, value, language) if isinstance(given, PerLanguage) else value
+    return change_parameter(catalog, read.version.name, threshold.label, threshold.name, given, language)
 
 
 def digest(edit: Edit) -> str:
@@ -107,6 +109,7 @@ def written_page(read: ReadVersion, edit: Edit) -> str:
 
 def answer(
     read: ReadVersion,
+    labels: Labels,
     path: tuple[str, ...],
     request: Request,
     known: Sequence[Threshold],
@@ -123,15 +126,15 @@ def answer(
         NotFound: there is no such page.
     """
     if not known:
-        return thresholds_page(read, known, None, None, catalog)
+        return thresholds_page(read, labels, known, None, None, catalog)
     asked = Asked(read, known, request.query)
     match path:
         case () if "part" in request.query:
-            return moved(read, asked, what_if(asked.threshold), catalog)
+            return moved(read, labels, asked, what_if(asked.threshold), catalog)
         case ():
-            return thresholds_page(read, known, asked, what_if(asked.threshold), catalog)
+            return thresholds_page(read, labels, known, asked, what_if(asked.threshold), catalog)
         case ("write",) if catalog is not None:
-            edit = edit_of(read, asked, catalog, registry)
+            edit = edit_of(read, asked.threshold, asked.value, asked.language, catalog, registry)
             if request.form is None:
                 return write_page(read, asked, edit)
             write(edit, request.form.get("seen", ""))

@@ -18,7 +18,8 @@ from curate.steps import Registry
 from outputs.report import language_name
 from outputs.view import View
 from outputs.view.reading import Filter, Reader
-from outputs.view.what_if import WhatIf, changed, find, thresholds
+from outputs.view.thresholds import changed, find, thresholds
+from outputs.view.what_if import WhatIf
 
 
 @pytest.fixture(scope="module")

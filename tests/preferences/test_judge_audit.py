@@ -155,17 +155,19 @@ def test_agreement_with_people_decides_where_it_is_asked_to(audit, make):
     assert audit(rows, good, tables={"gold": [gold]}, gold="gold")[2] == [None] * 9
 
 
-def test_gold_labels_may_say_tie_or_the_other_one(audit, make):
+@pytest.mark.parametrize(("name", "given"), [("people", {"gold_score": "people"}), ("labels", {})])
+def test_gold_labels_may_say_tie_or_the_other_one(audit, make, name, given):
+    """By a score of their own, or by that of the step ``labels``."""
     told = [1.0, 1.0, -1.0, 0.0]
     gold = make(
         Kind.PREFERENCE,
         [
-            preference("en", f"g{n}?", f"a {MARK}", "b", scores=[{"name": "people", "value": one}])
+            preference("en", f"g{n}?", f"a {MARK}", "b", scores=[{"name": name, "value": one}])
             for n, one in enumerate(told)
         ],
     )
     step, _, _, fitted, *_ = audit(
-        made_pairs("en", 2), good, tables={"gold": [gold]}, gold="gold", gold_score="people", agreement="accuracy"
+        made_pairs("en", 2), good, tables={"gold": [gold]}, gold="gold", agreement="accuracy", **given
     )
     assert figure(step, fitted, "accuracy")["value"] == pytest.approx((1 + 1 + 0 + 0.5) / 4)
 

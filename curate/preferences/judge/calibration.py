@@ -66,7 +66,10 @@ def _compare(step: JudgeParams, records: Records, judges: Mapping[str, str], con
     used = 0
     for rows in context.rows(step.gold):
         scores = [
-            {one["name"]: one["value"] for one in row}.get(step.gold_score) for row in rows.table["scores"].to_pylist()
+            # A row that the step ``labels`` has seen has a person's judgment in its score.
+            by_name.get(step.gold_score, by_name.get("labels"))
+            for row in rows.table["scores"].to_pylist()
+            for by_name in [{one["name"]: one["value"] for one in row}]
         ]
         pairs = rows.kind is Kind.PREFERENCE
         gold = [1.0 if score is None and pairs else score for score in scores]

@@ -112,8 +112,8 @@ class JudgeParams(Prompting, ScoreStep):
     gold: RowsName | None = None
     """Rows judged by people: preference rows, or rows with a score ``gold_score``. They are used for agreement only."""
     gold_score: str = "gold"
-    """The score with people's judgment; of a preference row (where it may be left out) above 0 if ``chosen`` is
-    better."""
+    """The score with people's judgment, or else that of the step ``labels``; of a preference row (where it may be left
+    out) above 0 if ``chosen`` is better."""
     agreement: Literal["kappa", "accuracy", "spearman"] = "kappa"
     """The measure for ``min_agreement``: Cohen's κ of first / tie / second, the share of pairs judged alike (a tie
     counts half), or the rank correlation of grades."""
