@@ -2306,8 +2306,8 @@ class DatasetMethods:
                 further requests. 0: none.
             families: Model families: family → words in model names.
             gold: Rows judged by people: preference rows, or rows with a score ``gold_score``.
-            gold_score: The score with people's judgment; of a preference row (where it may be left out) above 0 if
-                ``chosen`` is better.
+            gold_score: The score with people's judgment, or else that of the step ``labels``; of a preference row
+                (where it may be left out) above 0 if ``chosen`` is better.
             agreement: The measure for ``min_agreement``: Cohen's κ of first / tie / second, the share of pairs
                 judged alike (a tie counts half), or the rank correlation of grades.
             min_agreement: Minimum agreement with people; a judge below it is not used for that language.
@@ -2825,6 +2825,7 @@ class DatasetMethods:
         on_length: Literal["quarantine", "keep", "drop"] = "quarantine",
         strip: bool = True,
         logprob: bool = False,
+        top_logprobs: int = 0,
         retries: int = 1,
         strict: bool = False,
         as_: str = ...,
@@ -2866,6 +2867,8 @@ class DatasetMethods:
             strip: Whether to strip whitespace around an answer.
             logprob: Whether to keep the mean natural log-probability of the answer's tokens (≤ 0) as the score
                 ``respond.logprob``.
+            top_logprobs: Number of most likely tokens to keep for each token of an answer, with their
+                log-probabilities, for distillation: the attribute ``respond.logprobs``.
             retries: How often an unusable answer is requested again, with the complaint.
             strict: Whether a language that is not in a model's ``languages`` stops the build.
             as_: name of its scores and reasons.
@@ -3593,6 +3596,80 @@ class DatasetMethods:
             template_file: The chat template that renders the text for KTO, and in which DPO answers must be found:
                 a Jinja file, a ``tokenizer_config.json``, or a model's folder.
             task: The task.
+            as_: name of its folder.
+        """
+
+    @overload
+    def output(
+        self,
+        output: Literal["beir"],
+        /,
+        *,
+        format: Literal["parquet", "jsonl", "json"] = "jsonl",
+        compression: Literal["zstd", "snappy", "gzip", "none"] | None = None,
+        rows_per_file: None = None,
+        meta: Sequence[Literal["id", "language", "prompt_language", "group_id", "source", "source_id", "license", "parents", "version"]] = ...,
+        meta_in: Literal["file"] = "file",
+        scores: Sequence[str] = ...,
+        attributes: Sequence[str] = ...,
+        system: Literal["keep", "drop", "merge"] = "keep",
+        add_system: str | None = None,
+        negatives_from: str = "negatives",
+        as_: str = ...,
+    ) -> Self:
+        """Retrieval sets in BEIR's layout: corpus, queries, relevance, hard negatives.
+
+        Args:
+            format: The layout has JSON Lines only.
+            compression: Default: ``zstd`` for Parquet and ``none`` for JSON.
+            rows_per_file: The layout has one file of each sort.
+            meta: The fields of the column ``meta``; with an empty list, and no scores and attributes, there is no
+                such column.
+            meta_in: ``file``: in ``rows/<split>.jsonl``.
+            scores: Scores to include in ``meta``, by name (``similarity.score``); a trailing ``*`` matches any
+                suffix.
+            attributes: Attributes to include in ``meta``, by name; a trailing ``*`` matches any suffix.
+            system: System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user message that
+                follows (for models whose template does not support them).
+            add_system: A system message for conversations without one.
+            negatives_from: Label of the step that made hard negatives.
+            as_: name of its folder.
+        """
+
+    @overload
+    def output(
+        self,
+        output: Literal["distillation"],
+        /,
+        *,
+        format: Literal["parquet", "jsonl", "json"] = "parquet",
+        compression: Literal["zstd", "snappy", "gzip", "none"] | None = None,
+        rows_per_file: int | None = 250000,
+        meta: Sequence[Literal["id", "language", "prompt_language", "group_id", "source", "source_id", "license", "parents", "version"]] = ...,
+        meta_in: Literal["column", "file"] = "column",
+        scores: Sequence[str] = ...,
+        attributes: Sequence[str] = ...,
+        system: Literal["keep", "drop", "merge"] = "keep",
+        add_system: str | None = None,
+        logprobs_from: str = "respond",
+        as_: str = ...,
+    ) -> Self:
+        """Conversations with the teacher's log-probabilities, for distillation.
+
+        Args:
+            format: Parquet has types; for ``jsonl`` (a row a line) and ``json`` (one array) readers guess them.
+            compression: Default: ``zstd`` for Parquet and ``none`` for JSON.
+            rows_per_file: Maximum rows of a file; null: each split is one file.
+            meta: The fields of the column ``meta``; with an empty list, and no scores and attributes, there is no
+                such column.
+            meta_in: ``column``: ``meta`` in each row.
+            scores: Scores to include in ``meta``, by name (``similarity.score``); a trailing ``*`` matches any
+                suffix.
+            attributes: Attributes to include in ``meta``, by name; a trailing ``*`` matches any suffix.
+            system: System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user message that
+                follows (for models whose template does not support them).
+            add_system: A system message for conversations without one.
+            logprobs_from: Label of the step that kept them.
             as_: name of its folder.
         """
 
