@@ -37,6 +37,7 @@ UNASSESSED = (
     "it drops none)"
 )
 _SHOWN = 3
+_FEW_ROWS = 20
 _LEAST_POINTS = 0.05
 
 
@@ -150,16 +151,17 @@ class Representation:
         return f"made by {self.steps[self.first]}" if self.first else READ
 
     def languages(self) -> list[Group]:
-        """All languages: those that fall behind, of which least is kept first, then the others."""
+        """All languages: those that fall behind first, then the others."""
         whole, groups = self.all(), self.groups("language")
-        late = sorted((one for one in groups if one.falls_behind(whole)), key=lambda one: one.share_kept)
+        late = sorted((one for one in groups if one.falls_behind(whole)), key=_worst_first)
         return [*late, *(one for one in groups if one not in late)]
 
     def behind(self) -> list[tuple[str, Group]]:
         """The scripts, sources and models that fall behind, where there are several."""
         whole = self.all()
         several = {by: groups for by in ("script", "source", "models") if len(groups := self.groups(by)) > 1}
-        return [(by, one) for by, groups in several.items() for one in groups if one.falls_behind(whole)]
+        late = ((by, one) for by, groups in several.items() for one in groups if one.falls_behind(whole))
+        return sorted(late, key=lambda pair: _worst_first(pair[1]))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of the table ``curate.representation``: one for each step and key without ``adherent``."""
@@ -191,10 +193,15 @@ def representation_of(manifest: Mapping[str, Any]) -> Representation | None:
 
 def about(language: str) -> dict[str, Any]:
     """What CLDR says about a language: its script, region and speakers; None for what it does not say."""
-    from curate.rows.languages import UNKNOWN, region, script, speakers  # not for a statement that does not ask
+    from curate.rows import languages  # not for a statement that does not ask
 
-    unknown = language == UNKNOWN
-    return {"script": None if unknown else script(language), "region": region(language), "speakers": speakers(language)}
+    known = {"script": languages.known_script(language), "region": languages.region(language)}
+    return {**known, "speakers": languages.speakers(language)}
+
+
+def _worst_first(one: Group) -> tuple[bool, float, int, str]:
+    """The order of groups that fall behind: least kept first; those of few rows, of which that says little, last."""
+    return one.before.rows < _FEW_ROWS, one.share_kept, -one.before.rows, one.name
 
 
 def _name(one: Mapping[str, Any], by: str) -> str:
@@ -230,7 +237,7 @@ def summary(found: Representation | None) -> list[str]:
             losing += [one for one in groups if one.share_kept <= whole.share_kept - _LEAST_POINTS]
     lines = [f"represented: {', '.join(counts)}"]
     if losing:
-        losing.sort(key=lambda one: (one.share_kept, one.name))
+        losing.sort(key=_worst_first)
         some = _some([(one.name, one.share_kept) for one in losing])
         lines.append(f"kept of the rows {found.taken}: {percent(whole.share_kept)}, but {some}")
     return [*lines, f"in the language asked for: {_adherence(found, whole)}"]
@@ -242,7 +249,7 @@ def _adherence(found: Representation, whole: Group) -> str:
     line = f"{_share(whole.before, f'rows {found.taken}')}, {_share(whole.kept, 'kept')}"
     shares = [(one.name, one.kept.adherence) for one in found.groups("language") if one.kept.adherence is not None]
     low = sorted((share, name) for name, share in shares if share < 1)
-    return f"{line}; least: {_some([(name, share) for share, name in low])}" if low else line
+    return f"{line}; least: {_some([(name, share) for share, name in low])}" if low and len(shares) > 1 else line
 
 
 def _share(tally: Tally, what: str) -> str:
@@ -257,7 +264,7 @@ def _some(shares: Sequence[tuple[str, float]]) -> str:
 
 def columns(found: Representation) -> list[str]:
     """The headers of :func:`cells`."""
-    asked = ["in the language asked for", "not assessed"] if found.all().before.assessed else []
+    asked = ["in the language asked for", "kept, not assessed"] if found.all().before.assessed else []
     return [found.taken, "kept", "share", *asked]
 
 

@@ -186,13 +186,28 @@ def script(tag: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def known_script(tag: str) -> str | None:
+    """The ISO 15924 code of the script that a tag names, or of the one that CLDR says the language is written in; None
+    if unknown."""
+    return script(tag) if langcodes.Language.get(tag).script or _has_likely_subtags(base(tag)) else None
+
+
+@lru_cache(maxsize=4096)
 def region(tag: str) -> str | None:
     """The ISO 3166 code of the region that a tag names, or of the one where CLDR expects the language (``sw`` →
     ``TZ``); None if unknown."""
     language = langcodes.Language.get(tag)
-    # Of a language that CLDR does not know, langcodes says what it says of ``und``.
-    expected = language.maximize().territory if base(tag) != UNKNOWN and speakers(base(tag)) else None
+    expected = language.maximize().territory if _has_likely_subtags(base(tag)) else None
     return language.territory or (expected if expected != "ZZ" else None)
+
+
+@lru_cache(maxsize=4096)
+def _has_likely_subtags(base: str) -> bool:
+    """Whether CLDR knows where a language is spoken and how it is written. Of all others langcodes says what it says of
+    ``und``: Latin letters, in the United States."""
+    found, unknown = (langcodes.Language.make(language=one).maximize() for one in (base, UNKNOWN))
+    same = (found.script, found.territory) == (unknown.script, unknown.territory)
+    return base != UNKNOWN and (not same or bool(speakers(base)))
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.rows.languages import InvalidLanguage, accepts, flores, from_fasttext, iso639_3, letters, normalize, script
+from curate.rows.languages import (
+    InvalidLanguage,
+    accepts,
+    flores,
+    from_fasttext,
+    iso639_3,
+    known_script,
+    letters,
+    normalize,
+    region,
+    script,
+    speakers,
+)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +108,24 @@ def test_scripts_and_codes_out():
         "hin_Latn",
     ]
     assert [iso639_3(tag) for tag in ("sw", "zh", "de", "yue", "fa-AF")] == ["swh", "cmn", "deu", "yue", "prs"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "written", "where"),
+    [
+        ("sw", "Latn", "TZ"), ("pt", "Latn", "BR"), ("pt-PT", "Latn", "PT"), ("zh-Hant", "Hant", "TW"),
+        ("hi-Latn", "Latn", "IN"), ("nv", "Latn", "US"), ("und", None, None), ("und-Latn", "Latn", None),
+        # CLDR does not know Evenki and Assyrian, which are not written in Latin letters in the United States.
+        ("evn", None, None), ("aii", None, None), ("aii-Syrc", "Syrc", None),
+    ],
+)  # fmt: skip
+def test_what_cldr_knows_of_a_language(tag, written, where):
+    assert (known_script(tag), region(tag)) == (written, where)
+    assert (speakers(tag) is None) == (where is None)
+
+
+def test_speakers_are_those_of_the_region_that_a_tag_names():
+    assert 1e9 < speakers("en") < 3e9 and speakers("pt-PT") < 2e7 < 2e8 < speakers("pt")
 
 
 @pytest.mark.parametrize(
