@@ -79,6 +79,27 @@ Languages = Annotated[
 ]
 
 
+class Conditions(_Condition):
+    """Conditions that a row meets together, one alternative of ``any``; what each means is said of :class:`Keep`."""
+
+    scores: dict[str, ScoreRange] = Field(default_factory=dict)
+    """Score → the values that are kept."""
+    attributes: dict[str, Texts] = Field(default_factory=dict)
+    """Attribute → the values that are kept, or dropped."""
+    language: Languages | None = None
+    """The languages that are kept, or ``{not: […]}``."""
+    prompt_language: Languages | None = None
+    """The same for the language of the prompt."""
+    source: Texts | None = None
+    """The sources whose rows are kept, or ``{not: […]}``."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Conditions:
+        if not any((self.scores, self.attributes, self.language, self.prompt_language, self.source)):
+            raise ValueError("there is no condition; write scores, attributes, language, prompt_language or source")
+        return self
+
+
 class Keep(GlobalStep):
     """Keeps the rows that meet all conditions; a row's reason in ``rejected`` is the first that it does not meet.
 
@@ -100,6 +121,9 @@ class Keep(GlobalStep):
     """The same for the language of the prompt, or of the source side of a pair."""
     source: Decision[Texts | None] = None
     """The sources whose rows are kept, or ``{not: […]}``."""
+    any: Decision[tuple[Conditions, ...]] = ()
+    """Alternatives, of which a row has to meet one: ``[{scores: {judge: {min: 7}}}, {source: [people]}]``. Each may
+    have all conditions above."""
     complete: Decision[Annotated[tuple[LanguageTag, ...], Field(min_length=1)] | None] = None
     """Keep only items (``group_id``) that have, after the other conditions, a row in each of these languages: exactly
     one, the first. Rows in other languages are dropped."""
@@ -108,32 +132,45 @@ class Keep(GlobalStep):
 
     @model_validator(mode="after")
     def _says_something(self) -> Keep:
-        conditions = (self.scores, self.attributes, self.language, self.prompt_language, self.source, self.complete)
-        if not any(conditions):
+        conditions = (self.scores, self.attributes, self.language, self.prompt_language, self.source)
+        if not any((*conditions, self.any, self.complete)):
             raise ValueError(
-                "there is no condition; write scores, attributes, language, prompt_language, source or complete"
+                "there is no condition; write scores, attributes, language, prompt_language, source, any or complete"
             )
         if self.complete is not None and len(set(self.complete)) < len(self.complete):
             raise ValueError("complete: a language is named twice")
         return self
 
     @property
+    def _sets(self) -> list[Keep | Conditions]:
+        """Its own conditions, and those of each alternative."""
+        return [self, *self.any]
+
+    @property
+    def _scores(self) -> list[str]:
+        return list(dict.fromkeys(name for one in self._sets for name in one.scores))
+
+    @property
+    def _attributes(self) -> list[str]:
+        return list(dict.fromkeys(name for one in self._sets for name in one.attributes))
+
+    @property
     def reads(self) -> tuple[str, ...]:
-        return (*self.scores, *self.attributes)
+        return (*self._scores, *self._attributes)
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """Which attributes are read decides what the summaries hold; by which values rows are kept does not."""
-        return {**super().identity(decisions=decisions), "reads": sorted(self.attributes)}
+        return {**super().identity(decisions=decisions), "reads": sorted(self._attributes)}
 
     def check(self, kind: Kind) -> list[str]:
-        asked = self.prompt_language is None or prompt_field(kind) is not None
-        return [] if asked else [f"prompt_language: {kind} rows have no prompt"]
+        asked = any(one.prompt_language is not None for one in self._sets)
+        return [] if not asked or prompt_field(kind) is not None else [f"prompt_language: {kind} rows have no prompt"]
 
     def check_models(self, facts: CatalogFacts) -> list[str]:
         problems = super().check_models(facts)
         for what, names, there in (
-            ("score", self.scores, facts.scores),
-            ("attribute", self.attributes, facts.attributes),
+            ("score", self._scores, facts.scores),
+            ("attribute", self._attributes, facts.attributes),
         ):
             for name in names:
                 said, certain = there.problem(name, what)
@@ -146,10 +183,15 @@ class Keep(GlobalStep):
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
         if languages is None:
             return None
+
+        def kept(tag: str, one: Keep | Conditions) -> bool:
+            return one.language is None or _is_kept(tag, one.language)
+
         return frozenset(
             tag
             for tag in languages
-            if (self.language is None or _is_kept(tag, self.language))
+            if kept(tag, self)
+            and (not self.any or any(kept(tag, one) for one in self.any))
             and (self.complete is None or _listed_as(tag, self.complete) is not None)
         )
 
@@ -162,7 +204,7 @@ class Keep(GlobalStep):
         field = prompt_field(rows.kind)
         prompts = rows.language if field is None else rows.field_language(field)
         attributes = [
-            [one for one in own if one["name"] in self.attributes] for own in rows.table["attributes"].to_pylist()
+            [one for one in own if one["name"] in self._attributes] for own in rows.table["attributes"].to_pylist()
         ]
         return pa.table(
             {
@@ -184,7 +226,7 @@ class Keep(GlobalStep):
         languages: list[npt.NDArray[np.int16]] = []
         for path in summaries:
             frame = pl.DataFrame(pl.from_arrow(pq.read_table(path)))
-            there |= _score_names(frame) if self.scores else set()
+            there |= _score_names(frame) if self._scores else set()
             reason = self._reasons(frame, lacking)
             codes.append(np.array([reasons.setdefault(one, len(reasons)) for one in reason.to_list()], np.int32))
             if self.complete is not None:
@@ -202,12 +244,25 @@ class Keep(GlobalStep):
 
     def _reasons(self, frame: pl.DataFrame, lacking: Counter[str]) -> pl.Series:
         """The first condition that each row does not meet, in words; null where it meets all."""
+        scores = {f"score {name}": latest_value(frame["scores"], name).cast(pl.Float64) for name in self._scores}
+        lacking.update({name: values.null_count() for name, values in zip(self._scores, scores.values(), strict=True)})
+        texts = [latest_value(frame["attributes"], name).cast(pl.String) for name in self._attributes]
+        frame = frame.with_columns(
+            **scores, **{f"attribute {name}": values for name, values in zip(self._attributes, texts, strict=True)}
+        )
+        reason = _first(self._rules(self, frame))
+        if self.any:
+            others = [_first(self._rules(one, frame)) for one in self.any]
+            # A row that meets an alternative has no reason from it, and then there is none from all.
+            reason = pl.coalesce(reason, pl.concat_str(others, separator=", and "))
+        # Not select: without any rule the expression is a constant, which would be one row.
+        return frame.with_columns(reason=reason)["reason"]
+
+    def _rules(self, given: Keep | Conditions, frame: pl.DataFrame) -> list[tuple[pl.Expr, pl.Expr]]:
+        """Whether a row breaks each condition, and how that is said."""
         rules: list[tuple[pl.Expr, pl.Expr]] = []
-        values: dict[str, pl.Series] = {}
-        for name, kept in self.scores.items():
+        for name, kept in given.scores.items():
             column = f"score {name}"
-            values[column] = latest_value(frame["scores"], name).cast(pl.Float64)
-            lacking[name] += values[column].null_count()
             if self.unassessed == "drop":
                 rules.append((pl.col(column).is_null(), pl.lit(f"no score '{name}'")))
             for limit, word in ((kept.min, "below"), (kept.max, "above")):
@@ -215,21 +270,15 @@ class Keep(GlobalStep):
                     bound = limit.expr()
                     broken = pl.col(column) < bound if word == "below" else pl.col(column) > bound
                     rules.append((broken, pl.format("{} {} {}", pl.lit(name), pl.lit(word), bound)))
-        for name, wanted in self.attributes.items():
-            column = f"attribute {name}"
-            values[column] = latest_value(frame["attributes"], name).cast(pl.String)
-            rules += _text_rules(column, f"attribute {name}", wanted)
-        if self.source is not None:
-            rules += _text_rules("source", "source", self.source)
-        for column, languages in (("language", self.language), ("prompt_language", self.prompt_language)):
+        for name, wanted in given.attributes.items():
+            rules += _text_rules(f"attribute {name}", f"attribute {name}", wanted)
+        if given.source is not None:
+            rules += _text_rules("source", "source", given.source)
+        for column, languages in (("language", given.language), ("prompt_language", given.prompt_language)):
             if languages is not None:
                 out = [tag for tag in frame[column].unique().to_list() if not _is_kept(tag, languages)]
                 rules.append((pl.col(column).is_in(out), pl.concat_str([pl.lit(f"{column} "), pl.col(column)])))
-        expression = pl.lit(None, dtype=pl.String)
-        for broken, reason in reversed(rules):
-            expression = pl.when(broken).then(reason).otherwise(expression)
-        # Not select: without any rule the expression is a constant, which would be one row.
-        return frame.with_columns(**values).with_columns(reason=expression)["reason"]
+        return rules
 
     def _tell(self, rows: int, lacking: Mapping[str, int], there: set[str], context: Context) -> None:
         for name, count in lacking.items():
@@ -273,6 +322,14 @@ class Keep(GlobalStep):
         for one in codes:
             one[:] = code[start : start + len(one)]
             start += len(one)
+
+
+def _first(rules: Sequence[tuple[pl.Expr, pl.Expr]]) -> pl.Expr:
+    """How the first rule that a row breaks is said; null if it breaks none."""
+    expression = pl.lit(None, dtype=pl.String)
+    for broken, reason in reversed(rules):
+        expression = pl.when(broken).then(reason).otherwise(expression)
+    return expression
 
 
 def _text_rules(column: str, what: str, wanted: Any) -> list[tuple[pl.Expr, pl.Expr]]:

@@ -32,6 +32,8 @@ FREE = {
     "join.into": "a score of the new row may be any number",
     "keep.scores.min": "the scale is the score's",
     "keep.scores.max": "the scale is the score's",
+    "keep.any.scores.min": "the scale is the score's",
+    "keep.any.scores.max": "the scale is the score's",
     "labels.min": "the scale is the form's",
     "labels.min_rating": "the scale is the form's",
     "mine.min": "a ratio or a difference of cosines, as 'score' says",

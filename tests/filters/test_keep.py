@@ -106,6 +106,35 @@ def test_languages_of_prompts(make: Any, reasons: Any) -> None:
     assert Keep(prompt_language=["en"]).check(Kind.SFT) == []
 
 
+def test_one_of_several_alternatives_is_enough(few: Any, reasons: Any, context: Any) -> None:
+    high, people = {"scores": {"agreement": {"min": 0.5}}}, {"source": ["b"], "language": {"not": ["zh"]}}
+    low = "agreement below 0.5, and source is none of those kept"
+    # The last row has no score, so that the first alternative says nothing about it.
+    assert reasons(few, any=[high, people]) == [low, None, low, None, None]
+    assert context.warnings == ["keep: 1 of 5 rows have no score 'agreement' and are not assessed by it: kept"]
+    assert reasons(few, any=[high, people], unassessed="drop")[4] == (
+        "no score 'agreement', and source is none of those kept"
+    )
+    # Conditions beside them are met as well, and are the first reason.
+    found = reasons(few, any=[high, people], language={"not": ["ar", "hi"]})
+    assert found == ["language ar", "language hi", low, None, None]
+    found = reasons(few, any=[{"attributes": {"class": "plain"}}, {"scores": {"other": {"min": 1}}}], unassessed="drop")
+    assert [one is None for one in found] == [False, True, True, False, False]
+
+
+def test_alternatives_are_checked_as_conditions_are() -> None:
+    step = Keep(any=[{"prompt_language": ["en"], "scores": {"a": {"min": 1}}}, {"attributes": {"b": ["x"]}}])
+    assert step.check(Kind.DOCUMENT) == ["prompt_language: document rows have no prompt"]
+    assert step.reads == ("a", "b")
+    both = frozenset({"en", "sw", "zh-Hant"})
+    assert step.languages_after(Kind.SFT, both) == both
+    step = Keep(any=[{"language": ["zh"]}, {"language": ["en"], "source": ["a"]}])
+    assert step.languages_after(Kind.SFT, both) == {"en", "zh-Hant"}
+    for wrong in ({"any": [{}]}, {"any": []}, {"any": [{"complete": ["en"]}]}):
+        with pytest.raises(ValidationError):
+            Keep(**wrong)
+
+
 def test_the_latest_of_several_values_counts(make: Any, reasons: Any) -> None:
     one = row("en", 0)
     one["scores"] = [{"name": "judge", "value": 1.0}, {"name": "judge", "value": 5.0}]
