@@ -156,7 +156,7 @@ class Split(GlobalStep):
             return
         _, counts = np.unique(component, return_counts=True)
         largest = int(counts.max())
-        if largest > max(_LARGE * len(component), 20) and len(counts) > 1:
+        if largest > max(_LARGE * len(component), 20):
             context.warn(
                 f"{largest} of {len(component)} rows are connected and go into one split; connect them by fewer "
                 "('together', 'attributes') if the shares matter"

@@ -98,6 +98,8 @@ def test_a_giant_piece_is_told_of(make: Any, context: Any, tmp_path: Path) -> No
     rows += [{"language": "en", "text": f"other {n}", "group_id": f"o:{n}"} for n in range(50)]
     assign(Split(shares=HALVES), [make(Kind.DOCUMENT, rows)], context, tmp_path)
     assert any("50 of 100 rows are connected" in message for message in context.warnings)
+    assign(Split(shares=HALVES), [make(Kind.DOCUMENT, rows[:50])], context, tmp_path / "all")
+    assert any("50 of 50 rows are connected" in message for message in context.warnings)
     assert assign(Split(shares=HALVES), [make(Kind.SFT, [])], context, tmp_path / "none") == []
 
 
