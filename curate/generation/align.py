@@ -36,7 +36,8 @@ class Align(GatherStep):
     from 0, as in Pharaoh's format) and ``align.scores`` (of each link, 0 to 1), and the scores ``align`` (their mean)
     and ``align.linked`` (share of words with a link). With ``into: rows`` each link becomes a row with the two words as
     source and target, the sentences as attributes ``align.source`` and ``align.target``, and the score ``align`` of the
-    link.
+    link; with a dictionary also ``align.in_dictionary`` (``true`` or ``false``). A statistical aligner is sure of words
+    that it saw once or twice, so its scores say less of these.
     """
 
     tag: ClassVar[str] = "align"
@@ -75,6 +76,7 @@ class _Aligned:
         self.entries = [(source, target) for _, source, target in found]
         sides = zip(pair, ([one[side] for one in self.entries] for side in (0, 1)), strict=True)
         self.left, self.right = (Vocabulary(language, Lexicon(words)) for language, words in sides)
+        self.listed = {self._folded(*entry) for entry in self.entries}
         self.missed: Counter[str] = Counter()
 
     def made(self, rows: Iterable[Rows]) -> Iterator[pa.Table]:
@@ -157,8 +159,20 @@ class _Aligned:
             step=self.step.tag,
             model=self.context.model_name(self.step.model),
             scores=[{"score": score} for score in scores],
-            attributes=[{"source": texts[0][place], "target": texts[1][place]} for place in places],
+            attributes=[
+                {"source": texts[0][place], "target": texts[1][place], **self._listed(*pair)}
+                for place, pair in zip(places, words, strict=True)
+            ],
         )
+
+    def _listed(self, source: str, target: str) -> dict[str, str]:
+        """Whether the dictionary, if there is one, has two words."""
+        if self.step.dictionary is None:
+            return {}
+        return {"in_dictionary": str(self._folded(source, target) in self.listed).lower()}
+
+    def _folded(self, source: str, target: str) -> tuple[str, str]:
+        return self.left.fold(source), self.right.fold(target)
 
     def _phrases(self, found: Alignment, here: Side, there: Side, number: int) -> dict[tuple[str, str], float]:
         """Words or phrases of a pair that are linked to each other only, with the mean score of their links."""

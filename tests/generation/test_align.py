@@ -118,7 +118,9 @@ def test_words_of_scripts_without_spaces_are_those_of_the_dictionary(make, align
     assert len(made) == 1 and not context.warnings
     assert aligner.seen[1:] == [(["مكتبة"], ["图书馆"]), (["أين"], ["哪里"])]  # it learns from the entries too
     made, _ = aligned(Align(dictionary="words", into="rows"), Scripted({(0, 2): 0.9, (1, 0): 0.8}), rows, words=words)
-    assert [(row["source"], row["target"]) for row in made] == [("أين", "哪里"), ("المكتبة", "图书馆")]
+    assert [(row["source"], row["target"], row["attributes"]["align.in_dictionary"]) for row in made] == [
+        ("أين", "哪里", "true"), ("المكتبة", "图书馆", "false"),
+    ]  # fmt: skip
     _, context = aligned(Align(), Scripted({}), rows)
     assert "zh is written without spaces and no 'dictionary' defines its words" in context.warnings[0]
 
