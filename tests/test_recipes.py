@@ -244,6 +244,7 @@ def test_a_new_catalog_of_a_recipe_on_the_command_line(tmp_path, monkeypatch):
     assert "is called 'curate new' now" in run.invoke(app, ["recipes", "new", "pinch"]).stderr
     wrong = run.invoke(app, ["new", "pinc", *asked])
     assert "no recipe is called 'pinc'; did you mean 'pinch'" in wrong.stderr
+    assert "no file or recipe 'pinc'; did you mean 'pinch'" in run.invoke(app, ["new", "pinc"]).stderr
     wrong = run.invoke(app, ["new", "mine/sw.jsonl", "mine/hi.jsonl", "--to", "b"])
     assert "--to is for one recipe, not for files; the folder is --folder" in wrong.stderr
     Path("romanise").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,8 @@ def new(
         ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="The folder of the new catalog.yaml. Default: this one; named as the recipe.")
+        Path | None,
+        typer.Option(help="The folder of the new catalog.yaml. Default: this one; for a recipe, one of its name."),
     ] = None,
     language: Annotated[str | None, typer.Option(help="The language of the rows.")] = None,
     set_: Annotated[
@@ -52,6 +54,8 @@ def new(
 
     Of data files form, kind, languages and licence are found out.
     """
+    from curate.catalog.suggestions import nearest
+
     if bool(what) == demo:
         fail("name data files or a recipe; or, without any, --demo for the quick start's catalogs and data")
     of_recipe = {"--data": data, "--to": to, "--writer": writer, "--model": model}
@@ -63,7 +67,8 @@ def new(
         return
     settings = _settings(set_ or [])
     names = what or []
-    if len(names) == 1 and (given or _is_recipe(names[0])):
+    there = _recipes()
+    if len(names) == 1 and (given or (names[0] in there and not Path(names[0]).exists())):
         tags = [part for tag in (to or "").split(",") if (part := tag.strip())]
         _recipe(
             names[0], folder, data=data, language=language, to=tags, writer=writer, models=model or (), slots=settings
@@ -71,6 +76,9 @@ def new(
         return
     if given:
         fail(f"{given[0]} is for one recipe, not for files" + "; the folder is --folder" * (given[0] == "--to"))
+    for name in names:
+        if not Path(name).exists() and re.fullmatch(r"[\w-]+", name) and (meant := nearest(name, there)):
+            fail(f"there is no file or recipe '{name}'{meant}")
     if language is not None:
         settings["language"] = language
     _files(names, folder or Path(), settings, rows)
@@ -88,11 +96,10 @@ def _settings(given: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _is_recipe(name: str) -> bool:
-    """Whether a name is that of a recipe, and of no file here."""
+def _recipes() -> list[str]:
     from curate.api.recipes import recipes
 
-    return not Path(name).exists() and name in {one.id for one in or_fail(recipes)}
+    return [one.id for one in or_fail(recipes)]
 
 
 def _demo(folder: Path) -> None:
