@@ -40,6 +40,7 @@ from curate.engine.thresholds import thresholds
 from curate.errors import BudgetError, StoreError
 from curate.logs import open_log
 from curate.rows import present, widen
+from curate.rows.fields import parents_of
 from curate.steps import GatherStep, GlobalStep, Registry, RowStep
 
 READ = 1_000
@@ -200,11 +201,11 @@ class _Walk:
         if limited and every.height >= READ:
             self.notes[f"the rows were chosen among the first {READ:,} of each file of {', '.join(limited)}"] = None
         every_parent = [shard.path for source in reader.inputs for shard in reader.shards([source])]
-        parents = {one for row in rows.values() for one in row["lineage"]["parents"]}
+        parents = {one for row in rows.values() for one in parents_of(row)}
         above = self._rows_at([Path(path) for path in every_parent], sorted(parents)) if parents else {}
         for one in chosen["id"]:
             row = rows[one]
-            found = [above[parent] for parent in row["lineage"]["parents"] if parent in above]
+            found = [above[parent] for parent in parents_of(row) if parent in above]
             self.known[one] = FollowedRow(row, parents=found)
         self._tell_unreadable([folder for one in sources for folder in reader.inputs[one].bad])
         return [self.known[one] for one in chosen["id"]]

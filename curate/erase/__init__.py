@@ -124,7 +124,7 @@ def forget(
         )
         listed, _ = read_forgotten(catalog.file.parent)
         roots = frozenset({*listed.rows, *tree.of_sources([*listed.sources])})
-        gone = Gone(roots, listed.sources, *tree.below(roots)) | (begun or Gone())
+        gone = Gone(roots, listed.sources, tree.below(roots)) | (begun or Gone())
         lies = places.versions_with(store, gone)
         held = sorted({*lies, *_held(store)})
         write_atomically(

@@ -1,8 +1,8 @@
 """What was made of what, by the lineage of all rows of a store: those of versions and those on the way to them.
 
-A step may put texts of other rows beside a row (``retrieve``, ``negatives``). Such a row keeps its id and gets these
-rows as further parents, so one id has several copies, of which some repeat a forgotten text and others do not. What is
-followed here is therefore copies, not ids.
+A step may put texts of other rows beside a row (``retrieve``, ``negatives``). Such a row keeps its id, which then
+stands among its parents before theirs, so one id has several copies, of which some repeat a forgotten text and others
+do not. What is followed here is therefore copies, not ids.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Descent:
     """All copies of rows, and which were made of which."""
 
     copies: pl.DataFrame
-    """``id``, ``parents`` (joined, the first is what it was made of), ``makers`` (a line for each step) and ``source``
+    """``id``, ``parents`` (joined), ``makers`` (a line for each step) and ``source``
     of each copy; ``place`` is that of its origin in the source."""
     unreadable: tuple[Path, ...] = ()
     """Files that are damaged: what only they know is not known."""
@@ -58,38 +58,34 @@ class Descent:
         """The rows that were read from these sources."""
         return [row for row, source in self._sources.items() if source in sources]
 
-    def below(self, rows: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """The names of all copies that were made of these rows, or of what was made of them; and of those that are
-        copies of another row with such a text beside it."""
+    def below(self, rows: Iterable[str]) -> frozenset[str]:
+        """The names (see :func:`name_of`) of all copies that were made of these rows, or of what was made of them, or
+        have a text of theirs beside them."""
         named = pl.Series(sorted(set(rows)), dtype=pl.String).implode()
         roots = self._numbered.filter(pl.col("id").is_in(named))["at"]
         direct = self._edges.filter(pl.col("parent").is_in(named))["at"]
         linked = self._links.filter(pl.col("from").is_in(roots.implode()))["at"]
-        fresh = pl.concat([direct, linked]).unique()
-        found = fresh
-        while len(fresh):
-            step = self._links.filter(pl.col("from").is_in(fresh.implode()))["at"].unique()
-            fresh = step.filter(~step.is_in(found.implode()))
-            found = pl.concat([found, fresh])
-        every = self.copies[found.to_list()].select("id", "parents", "makers")
-        beside = pl.col("parents").str.starts_with(pl.col("id"))
-        made, others = (every.filter(one).iter_rows() for one in (~beside, beside))
-        return frozenset(name_of(*one) for one in made), frozenset(name_of(*one) for one in others)
+        found = self._closed(pl.concat([direct, linked]).unique(), self._links, "from", "at")
+        return frozenset(
+            name_of(*one) for one in self.copies[found.to_list()].select("id", "parents", "makers").iter_rows()
+        )
 
     def above(self, rows: Iterable[str]) -> frozenset[str]:
         """These rows and all that they were made of; a row whose text only stands beside another is none of that."""
-        found = set(rows)
-        at = self._numbered.filter(pl.col("id").is_in(pl.Series(sorted(found), dtype=pl.String).implode()))["at"]
-        seen = at
-        while len(at):
-            made = self._numbered.filter(
-                pl.col("at").is_in(at.implode()) & ~pl.col("parents").str.starts_with(pl.col("id"))
-            )["at"]
-            found.update(self._edges.filter(pl.col("at").is_in(made.implode()))["parent"])
-            step = self._links.filter(pl.col("at").is_in(made.implode()))["from"].unique()
-            at = step.filter(~step.is_in(seen.implode()))
-            seen = pl.concat([seen, at])
-        return frozenset(found | set(self.copies[seen.to_list()]["id"]))
+        named = set(rows)
+        at = self._numbered.filter(pl.col("id").is_in(pl.Series(sorted(named), dtype=pl.String).implode()))["at"]
+        found = self._closed(at, self._links.filter(~pl.col("beside")), "at", "from").implode()
+        parents = self._edges.filter(pl.col("at").is_in(found) & ~pl.col("beside"))["parent"]
+        return frozenset({*named, *parents, *self._numbered.filter(pl.col("at").is_in(found))["id"]})
+
+    @staticmethod
+    def _closed(fresh: pl.Series, links: pl.DataFrame, here: str, there: str) -> pl.Series:
+        found = fresh
+        while len(fresh):
+            step = links.filter(pl.col(here).is_in(fresh.implode()))[there].unique()
+            fresh = step.filter(~step.is_in(found.implode()))
+            found = pl.concat([found, fresh])
+        return found
 
     @cached_property
     def _sources(self) -> dict[str, str]:
@@ -102,30 +98,34 @@ class Descent:
 
     @cached_property
     def _edges(self) -> pl.DataFrame:
-        """``at``: the number of a made copy; ``parent``: an id; ``nth``: which of its parents."""
+        """``at``: the number of a made copy; ``parent``: an id; ``main``: whether the copy was made of it by the last
+        step; ``beside``: whether its text only stands beside."""
         # The parent of a row that was read is its original in another source: nothing that it was made of.
         made = self._numbered.filter(pl.col("makers") != "").with_columns(pl.col("parents").str.split(" "))
         nth = pl.int_ranges(pl.col("parents").list.len()).alias("nth")
-        every = made.select("at", "place", "makers", pl.col("parents").alias("parent"), nth)
-        return every.explode("parent", "nth").filter(pl.col("parent") != "")
+        every = made.select("at", "id", "place", "makers", pl.col("parents").alias("parent"), nth)
+        every = every.explode("parent", "nth").filter(pl.col("parent") != "")
+        own = pl.col("nth").filter(pl.col("parent") == pl.col("id")).first().over("at")
+        main = pl.col("nth") == pl.coalesce(own, pl.lit(0))
+        return every.with_columns(main=main, beside=(pl.col("nth") > own).fill_null(False)).drop("id", "nth")
 
     @cached_property
     def _links(self) -> pl.DataFrame:
-        """``at`` was made of ``from``, both numbers of copies."""
+        """``at`` was made of ``from``, both numbers of copies, or has its text ``beside`` it."""
         copies = self._numbered.select(pl.col("id").alias("parent"), pl.col("at").alias("from"), theirs="makers")
         every = self._edges.join(copies, on="parent").filter(pl.col("from") != pl.col("at"))
         before = pl.col("makers").str.replace(r"\n?[^\n]*$", "")
-        main = every.filter(pl.col("nth") == 0).with_columns(exact=pl.col("theirs") == before)
+        main = every.filter("main").with_columns(exact=pl.col("theirs") == before)
         # Where the very copy is cleared away, any other one may be it.
         main = main.filter(pl.col("exact") | ~pl.col("exact").any().over("at"))
         # What the same step made is nothing that it read.
-        others = every.filter((pl.col("nth") > 0) & (pl.col("theirs") != pl.col("makers")))
+        others = every.filter(~pl.col("main") & (pl.col("theirs") != pl.col("makers")))
         # Of an old version what lay between may be cleared away: then a made row hangs on the row that was read at
         # its place.
         origins = self._numbered.filter(pl.col("makers") == "").select("place", pl.col("at").alias("from"))
-        broken = self._edges.join(main.select("at"), on="at", how="anti").filter(pl.col("nth") == 0)
+        broken = self._edges.join(main.select("at"), on="at", how="anti").filter("main")
         parts = [main, others, broken.join(origins, on="place")]
-        return pl.concat([part.select("at", "from") for part in parts]).unique()
+        return pl.concat([part.select("at", "from", "beside") for part in parts]).unique()
 
 
 def lineage_columns() -> list[pl.Expr]:

@@ -49,14 +49,11 @@ class Gone:
     """Ids of rows and unreadable lines; no copy of them may be there."""
     sources: frozenset[str] = frozenset()
     made: frozenset[str] = frozenset()
-    """Names of copies that were made of them (see :func:`curate.erase.descent.name_of`)."""
-    beside: frozenset[str] = frozenset()
-    """Names of copies of other rows that have a text of theirs beside them."""
+    """Names of copies that were made of them, or have a text of theirs beside them (see
+    :func:`curate.erase.descent.name_of`)."""
 
     def __or__(self, other: Gone) -> Gone:
-        return Gone(
-            self.rows | other.rows, self.sources | other.sources, self.made | other.made, self.beside | other.beside
-        )
+        return Gone(self.rows | other.rows, self.sources | other.sources, self.made | other.made)
 
     def count(self, path: Path) -> int | None:
         """How many such rows a Parquet file of the store holds; None if it is damaged."""
@@ -95,14 +92,13 @@ class Gone:
     @cached_property
     def _ids(self) -> pl.Series:
         """The ids in the names of copies."""
-        return pl.Series(sorted(set(map(id_of, self.made | self.beside))), dtype=pl.String)
+        return pl.Series(sorted(set(map(id_of, self.made))), dtype=pl.String)
 
     def _is_copy(self, frame: pl.DataFrame) -> pl.Series:
         maybe = (
             frame.select("id", "parents", "makers").with_row_index("at").filter(pl.col("id").is_in(self._ids.implode()))
         )
-        names = self.made | self.beside
-        at = [place for place, *one in maybe.iter_rows() if name_of(*one) in names]
+        at = [place for place, *one in maybe.iter_rows() if name_of(*one) in self.made]
         return pl.int_range(len(frame), eager=True).is_in(pl.Series(at, dtype=pl.Int64).implode())
 
 

@@ -34,6 +34,7 @@ class Retrieve(RowStep):
     """
 
     tag: ClassVar[str] = "retrieve"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "the most similar texts of a pool, in the same or other languages, as attributes"
 
     pool: RowsName

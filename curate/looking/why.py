@@ -17,6 +17,7 @@ from curate.looking.stored import StoredRows, VersionFile
 from curate.records import Entry, Record, beside, facts, texts
 from curate.records.record import number, title_of
 from curate.records.shown import Shown
+from curate.rows.fields import parents_of
 from curate.rows.kinds import kind_of
 from curate.steps import Registry
 
@@ -272,9 +273,9 @@ class _Search:
             if file.part != "quarantined"
             and (versions.get(file.dataset) == file.version or "latest" in self._refs(file))
         ]
-        parents = self.stored.by_id(row["lineage"]["parents"], [file.path for file in files])
+        parents = self.stored.by_id(parents_of(row), [file.path for file in files])
         found.parents = list(parents.values())
-        missing = [one for one in row["lineage"]["parents"] if one not in parents]
+        missing = [one for one in parents_of(row) if one not in parents]
         if missing:
             found.notes.append(f"of its parents these are in no file of the store any more: {', '.join(missing)}")
         children: dict[str, dict[str, Any]] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from curate.records.marks import Mark, Pieces, cut, likeness, marked
-from curate.rows.fields import message_text
+from curate.rows.fields import message_text, parents_of
 from curate.rows.kinds import MEDIA, Kind, kind_of, message_columns, required_columns
 
 _ALIKE = 0.3
@@ -94,7 +94,7 @@ def facts(row: Row) -> list[Entry]:
         found.append(Entry.of("from", f"{place}; licence {lineage['license']}"))
         makers = [f"{one['step']} ({one['model']})" if one["model"] else one["step"] for one in lineage["makers"]]
         found += [Entry.of("made by", ", ".join(makers))] if makers else []
-        found += [Entry.of("parents", ", ".join(lineage["parents"]))] if lineage["parents"] else []
+        found += [Entry.of("parents", ", ".join(parents))] if (parents := parents_of(row)) else []
     return [entry for entry in found if entry.plain]
 
 

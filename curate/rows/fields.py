@@ -186,3 +186,8 @@ def prompt_field(kind: Kind) -> str | None:
     """The field that comes before the answer: the prompt of a conversation, the source side of a pair; None for
     documents."""
     return "source" if kind is Kind.PARALLEL else "prompt" if kind in _CHATS else None
+
+
+def parents_of(row: Mapping[str, Any]) -> list[str]:
+    """The ids of the rows that a row was made of or has texts of, without its own."""
+    return [one for one in row["lineage"]["parents"] if one != row["id"]]

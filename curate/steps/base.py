@@ -74,9 +74,10 @@ class Rows:
         return field_language(self.kind, self.table, name)
 
     def parents(self) -> pl.Series:
-        """The id of each row's first parent; null where there is none."""
+        """The id of each row's first parent; null where there is none, or only rows whose texts stand beside it."""
         parents = self.table["lineage"].combine_chunks().field("parents")
-        return pl.Series("parent", parents, dtype=pl.List(pl.String)).list.first()
+        first = pl.Series("parent", parents, dtype=pl.List(pl.String)).list.first()
+        return first.set(first == self.ids, None)
 
     def take(self, keep: Sequence[bool] | pl.Series) -> Rows:
         """The rows where ``keep`` is true."""

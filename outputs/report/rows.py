@@ -18,6 +18,7 @@ from curate.engine.store.store import Store
 from curate.errors import CurateError
 from curate.rows import Kind, message_text, schema
 from curate.rows.fields import field_text as text_of
+from curate.rows.fields import parents_of
 from curate.rows.kinds import MEDIA, kind_of
 from curate.steps.outputs import Version
 from outputs.report.data import File
@@ -77,7 +78,7 @@ def shaped(row: Mapping[str, Any], most: int = TEXT) -> dict[str, Any]:
         "texts": [_text(label, content, language, most) for label, content, language in texts(row)],
         "scores": [[one["name"], one["value"]] for one in row["scores"]],
         "attributes": [_attribute(one["name"], one["value"]) for one in row["attributes"][:_ATTRIBUTES]],
-        "parents": lineage["parents"][:_PARENTS],
+        "parents": parents_of(row)[:_PARENTS],
         "makers": [[one["step"], one["model"]] for one in lineage["makers"]],
     }
 
@@ -133,7 +134,7 @@ def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The ids of these rows' parents and of the rows they were dropped for, once each."""
     found: dict[str, None] = {}
     for row in rows:
-        found |= dict.fromkeys(row["lineage"]["parents"][:_PARENTS])
+        found |= dict.fromkeys(parents_of(row)[:_PARENTS])
         found |= dict.fromkeys(one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of"))
     return list(found)
 

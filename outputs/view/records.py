@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from curate.preferences.review.labels_file import Label
+from curate.rows.fields import parents_of
 from outputs.report import language_name
 from outputs.report.charts import number
 from outputs.report.markup import Html, joined, table, tag, words
@@ -78,9 +79,9 @@ def record(
         labels: of the steps.
     """
     beside: list[Html] = []
-    for parent in row["lineage"]["parents"]:
+    for parent in parents_of(row):
         beside.append(_relative("Parent", parent, relatives.get(parent), base))
-    parents = set(row["lineage"]["parents"])
+    parents = set(parents_of(row))
     twins = {one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of")}
     beside += [_relative("Duplicate of", one, relatives.get(one), base) for one in sorted(twins)]
     for one in siblings:

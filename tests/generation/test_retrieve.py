@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
 import curate
 from curate.generation.retrieve import Retrieve
-from curate.rows import Kind
-from curate.steps import Registry, StepError
+from curate.rows import Kind, with_ids
+from curate.steps import Registry, Rows, StepError
 
 POOL = [
     ("en", "How do I bake bread at home?", "Mix flour, water and yeast.", "bread"),
@@ -132,3 +133,22 @@ def test_prompts_of_later_steps_show_what_was_retrieved(tmp_path: Path):
     (tmp_path / "answers.jsonl").write_text(json.dumps({**record, "answer": "What goes into bread?"}), "utf-8")
     [built] = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 1 and curate.plan(tmp_path / "catalog.yaml").idle
+
+
+def test_a_row_stays_the_child_of_what_it_was_made_of(world, make, turns, gathered):
+    """Steps that compare a row with its parent must not compare it with itself, nor with what stands beside it."""
+    above = "f" * 32
+    rows = make(
+        Kind.PROMPT,
+        [
+            {"language": "en", "prompt": turns("user: What do I need to bake bread?"), "lineage": {"parents": []}},
+            {"language": "de", "prompt": turns("user: Backe ich Brot?"), "lineage": {"parents": [above]}},
+            {"language": "fr", "prompt": turns("user: Du pain ?"), "lineage": {"parents": [above]}},
+        ],
+    )
+    [english, german, french], _ = gathered(Kind.PROMPT, Retrieve(pool="pool", k=2).make(rows, world))
+    assert english["lineage"]["parents"][0] == english["id"] and len(english["lineage"]["parents"]) == 3
+    assert german["lineage"]["parents"][:2] == [above, german["id"]] and len(german["lineage"]["parents"]) == 3
+    assert french["lineage"]["parents"] == [above]
+    after = [with_ids(Kind.PROMPT, table) for table in Retrieve(pool="pool", k=2).make(rows, world)]
+    assert Rows(Kind.PROMPT, pa.concat_tables(after)).parents().to_list() == [None, above, above]

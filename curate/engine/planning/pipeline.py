@@ -145,9 +145,9 @@ def _never_assessed(
             path = runner.context.store.root / piece.shard.path
             if kind_of(pq.read_schema(path).names) is Kind.PARALLEL:
                 return never  # its sides are compared
-            frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["language", "lineage"])))
-            parents = pl.col("lineage").struct.field("parents")
-            having |= set(frame.filter(parents.list.len() > 0)["language"])
+            frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["id", "language", "lineage"])))
+            parent = pl.col("lineage").struct.field("parents").list.first()
+            having |= set(frame.filter(parent != pl.col("id"))["language"])
     return {language: rows for language, rows in never.items() if language in having}
 
 

@@ -142,9 +142,10 @@ def with_remarks(
     more_parents: Sequence[Sequence[str]] | None = None,
     licenses: Sequence[str] | None = None,
 ) -> pa.Table:
-    """The same rows, with further scores and attributes; rows whose texts these hold become their parents.
+    """The same rows, with further scores and attributes, which may hold texts of other rows.
 
-    Unlike :func:`derive_rows` it keeps the scores, because the text that they are about is the same.
+    These become parents after those that a row has, with the row's own id between both: what it was made of stays the
+    first. Unlike :func:`derive_rows` it keeps the scores, because the text that they are about is the same.
 
     Args:
         more_parents: ids of the rows whose texts each row has now. By default none, and parents stay as they are.
@@ -160,16 +161,15 @@ def with_remarks(
         step=step,
         model=model,
         attributes=attributes,
-        more_parents=more_parents,
         licenses=licenses,
     )
+    more_parents = more_parents or [()] * len(rows)
+    lineage = table["lineage"].to_pylist()
+    for one, own, before, more in zip(lineage, rows.ids, rows.table["lineage"].to_pylist(), more_parents, strict=True):
+        one["parents"] = list(dict.fromkeys([*before["parents"], *([own, *more] if more else [])]))
     old = rows.table["scores"].to_pylist()
     every = [_merged(before, _named(step, new)) for before, new in zip(old, scores, strict=True)]
-    table = _with_column(table, "scores", every)
-    if more_parents is None:
-        kept = zip(table["lineage"].to_pylist(), rows.table["lineage"].to_pylist(), strict=True)
-        table = _with_column(table, "lineage", [{**new, "parents": before["parents"]} for new, before in kept])
-    return table
+    return _with_column(_with_column(table, "scores", every), "lineage", lineage)
 
 
 def _with_column(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
