@@ -5,6 +5,7 @@ Words of scripts without spaces are graphemes here, since no lexicon is asked fo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import exp
@@ -129,9 +130,10 @@ class Corrupt(RowStep):
         words = list(moved)
         vocabulary = sorted({word for word in words if word})
         for place in _drawn(len(words), self.replace, random):
-            others = [word for word in vocabulary if word != words[place]]
-            if others:
-                words[place], touched[place] = others[random.randrange(len(others))], True
+            if len(vocabulary) > 1:  # another one than its own, which is left out of the count
+                other = random.randrange(len(vocabulary) - 1)
+                other += other >= bisect_left(vocabulary, words[place] or "")
+                words[place], touched[place] = vocabulary[other], True
         for place in _drawn(len(words), self.drop, random):
             words[place], touched[place] = None, True
         self._mask(words, gaps, touched, random)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -137,8 +138,10 @@ class Negatives(GatherStep):
             if len(pool) > _DRAWS * self.n:
                 draws: Iterable[int] = (random.randrange(len(pool)) for _ in range(_DRAWS * self.n))
                 known.take(place, (pool[draw] for draw in draws), self.n, mine)
-            if len(mine) < self.n:
+            if len(mine) < self.n and len(pool) <= _DRAWS * self.n:
                 known.take(place, random.sample(pool, len(pool)), self.n, mine)
+            elif len(mine) < self.n:
+                known.take(place, known.each_text(place, random), self.n, mine)
             chosen.append(mine)
         return chosen
 
@@ -238,6 +241,7 @@ class _Known:
     questions: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     _pools: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    _texts: dict[tuple[str, str], dict[str, list[int]]] = field(default_factory=dict)
 
     def add(self, rows: Rows) -> None:
         question, answer = FIELDS[rows.kind]
@@ -268,6 +272,20 @@ class _Known:
         if not self.answers[place].strip():
             return []
         return [] if self.among != "all" and not self.common[place] else self._pools.get(self._key(place), [])
+
+    def each_text(self, place: int, random: Random) -> Iterator[int]:
+        """Of a large pool each text once, in random order, from a row drawn at random: where most answers are equal
+        there are few texts, however many rows."""
+        key = self._key(place)
+        if key not in self._texts:
+            self._texts[key] = {}
+            for one in self._pools[key]:
+                self._texts[key].setdefault(_folded(self.answers[one]), []).append(one)
+        texts = list(self._texts[key].values())
+        for rows in random.sample(texts, len(texts)):
+            others = (rows[random.randrange(len(rows))] for _ in range(_DRAWS))
+            fit = (one for one in chain(others, rows) if self.among != "all" or self.groups[one] != self.groups[place])
+            yield from islice(fit, 1)
 
     def pools(self) -> Iterator[list[int]]:
         """All pools."""

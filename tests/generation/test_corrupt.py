@@ -75,6 +75,14 @@ def test_replaced_words_are_of_the_same_text():
 PROTECTED = "See `x = 1` and https://example.org/a?b=c for {name} or <image> then 世界 mail ana@posteo.de please now"
 
 
+def test_words_of_a_long_text_are_replaced_without_looking_at_all_words_for_each():
+    text = " ".join(f"neno{number}" for number in range(40_000))
+    new, share = Corrupt(replace=0.5).damaged(text, "sw", 3)
+    old, new = text.split(), new.split()
+    assert len(new) == len(old) and set(new) <= set(old)
+    assert share == pytest.approx(0.5, abs=1e-4) == sum(a != b for a, b in zip(old, new, strict=True)) / len(old)
+
+
 def test_protected_text_stays_in_place():
     for seed in range(20):
         new, _ = Corrupt(shuffle=5, drop=0.3, replace=0.2, mask=0.3, span=2).damaged(PROTECTED, "en", seed)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.generation.negatives import Negatives
+from curate.generation.negatives import Negatives, _Known
 from curate.rows import Kind
 from curate.steps import Registry
 
@@ -65,6 +65,21 @@ def test_random_negatives_are_other_items_in_the_same_language(make, bench, gath
         assert row["lineage"]["parents"] == [row["id"], *others] and len(set(others)) == 3
         assert row["scores"] == {"similarity": 0.5}
         assert set(row["lineage"]["license"].split(" AND ")) == {"CC0-1.0", "CC-BY-4.0"}
+
+
+def test_one_answer_among_very_many_equal_ones_is_found_for_each_row(bench):
+    """The work is by texts, not by rows: looking at all rows for each row would take long."""
+    known = _Known("all")
+    for number in range(10_000):
+        known.ids.append(f"{number:032x}")
+        known.groups.append(str(number))
+        known.answers.append("No." if number == 77 else "Ndiyo." if number % 2 else "ndiyo.")
+        known.questions.append(f"Question {number}?")
+    known.languages, known.common = ["sw"] * 10_000, [""] * 10_000
+    known._pools["sw", ""] = list(range(10_000))
+    chosen = Negatives()._random(known, bench())
+    assert [one for mine in chosen[:77] + chosen[78:] for one in mine] == [77] * 9_999
+    assert len(chosen[77]) == 1 and chosen[77] != [77]
 
 
 def test_labelled_rows_are_balanced_and_false_ones_are_misaligned(make, bench, gathered):
