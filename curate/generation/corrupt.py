@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from curate.catalog.params import Share
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import derive_rows, random_numbers, unchanged_rows
+from curate.generation.common.derived_rows import derive_rows, in_order, random_numbers, unchanged_rows
 from curate.rows import Kind, answer_field, required_columns, unknown_fields
 from curate.rows.fields import field_place
 from curate.steps import Context, RowBatch, Rows, RowStep
@@ -103,15 +103,8 @@ class Corrupt(RowStep):
             scores=[{"score": made[place][1]} for place in changed],
             attributes=[{"original": texts[place]} for place in changed],
         )
-        # Rows keep their order.
-        before, at = unchanged_rows(rows), 0
-        for number, place in enumerate(changed):
-            if place > at:
-                yield before.slice(at, place - at)
-            yield new.slice(number, 1)
-            at = place + 1
-        if at < len(rows):
-            yield before.slice(at)
+        stay = {*range(len(rows))}.difference(changed)
+        yield in_order(unchanged_rows(rows), stay, new, changed)
 
     # -------------------------------------------------------------------------------------------------------- one text
     def damaged(self, text: str, language: str, seed: int) -> tuple[str, float]:

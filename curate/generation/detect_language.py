@@ -17,7 +17,7 @@ import pyarrow as pa
 from curate.catalog.params import Count, IdentifierName, LanguageTag, PerLanguage, Share
 from curate.data_files import DataFile
 from curate.generation.common.conversations import CHATS
-from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows, with_findings
+from curate.generation.common.derived_rows import derive_rows, failed, in_order, unchanged_rows, with_findings
 from curate.models.langid.language_data import DATA
 from curate.models.langid.scripts import as_trained, contradicted, in_own_script, romanised
 from curate.rows import Kind, answer_field, languages, required_columns, unknown_fields
@@ -105,21 +105,10 @@ class DetectLanguage(RowStep):
         ]
         told = self._told(rows, answer, counted)
         new = self._derived(rows, changed, labels, sides, answer, told)
-        # Rows keep their order: runs of unchanged rows, with the changed ones between them.
         scores = [self._score(old, one) for old, one in zip(olds["language"], answer, strict=True)]
         before = with_findings(unchanged_rows(rows), self.tag, attributes=told, scores=scores)
-        at, skipped = 0, sorted({*changed, *bad})
-        numbers = {place: number for number, place in enumerate(changed)}
-        for place in skipped:
-            if place > at:
-                yield before.slice(at, place - at)
-            if place in numbers:
-                yield new.slice(numbers[place], 1)
-            at = place + 1
-        if at < len(rows):
-            yield before.slice(at)
-        if bad:
-            yield RowBatch(new.slice(0, 0), tuple(bad.values()))
+        stay = {*range(len(rows))}.difference(changed, bad)
+        yield RowBatch(in_order(before, stay, new, changed), tuple(bad.values()))
 
     # -------------------------------------------------------------------------------------------------------- labels
     def _answers(self, rows: Rows, identifier: LanguageIdentifier) -> tuple[list[Detected], list[str]]:

@@ -18,7 +18,7 @@ from pydantic import field_validator
 
 from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import derive_rows, unchanged_rows
+from curate.generation.common.derived_rows import derive_rows, in_order, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.pii import detect as private
 from curate.pii.detect import PHONES
@@ -103,16 +103,9 @@ class Redact(RowStep):
         changed, values, scores, attributes, tags = self._changed(
             rows, names, [place for place, hit in enumerate(touched) if hit]
         )
-        # Keeps the order of the rows: runs of unchanged rows, with the changed ones between them.
         new = derive_rows(rows.kind, rows, changed, values, tags, step=self.tag, scores=scores, attributes=attributes)
-        as_before, at = unchanged_rows(rows), 0
-        for number, place in enumerate(changed):
-            if place > at:
-                yield as_before.slice(at, place - at)
-            yield new.slice(number, 1)
-            at = place + 1
-        if at < len(rows):
-            yield as_before.slice(at)
+        stay = {*range(len(rows))}.difference(changed)
+        yield in_order(unchanged_rows(rows), stay, new, changed)
 
     def _changed(self, rows: Rows, names: tuple[str, ...], places: list[int]) -> Any:
         changed, tags, scores, attributes = [], [], [], []

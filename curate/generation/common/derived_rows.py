@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -175,6 +175,13 @@ def with_remarks(
 def _with_column(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
     place = table.schema.get_field_index(name)
     return table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))
+
+
+def in_order(old: pa.Table, stay: Collection[int], new: pa.Table, places: Sequence[int]) -> pa.Table:
+    """The old rows to keep, by their places, each followed by the new rows that have its place."""
+    order = sorted([*((place, place) for place in stay), *((place, len(old) + at) for at, place in enumerate(places))])
+    both = pa.concat_tables([old.select(new.column_names).cast(new.schema), new])
+    return both.take(pa.array([index for _, index in order], pa.int64()))
 
 
 def unchanged_rows(rows: Rows) -> pa.Table:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import pyarrow as pa
-
 from curate.errors import StepError
-from curate.generation.common.derived_rows import derive_rows, failed, hash_of, unchanged_rows
+from curate.generation.common.derived_rows import derive_rows, failed, hash_of, in_order, unchanged_rows
 from curate.generation.common.few_shot import Examples
 from curate.generation.common.prompts import load_prompt, own_prompts
 from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wrong_language
@@ -340,7 +338,8 @@ class TranslateBatch:
             attributes=[self._attributes(job) for job in good],
         )
         if any(stay):
-            table = _in_order(unchanged_rows(rows), stay, table, [job.place for job in good])
+            kept = [place for place, stays in enumerate(stay) if stays]
+            table = in_order(unchanged_rows(rows), kept, table, [job.place for job in good])
         return RowBatch(table, tuple(bad))
 
     def _maker(self, job: Job) -> str:
@@ -404,18 +403,6 @@ def _pairs(rows: Rows, source: str) -> list[tuple[str, str] | None]:
         (text, translation) if same_language(tag, source) and text.strip() and translation.strip() else None
         for tag, text, translation in zip(*columns, strict=True)
     ]
-
-
-def _in_order(originals: pa.Table, stay: Sequence[bool], made: pa.Table, places: Sequence[int]) -> pa.Table:
-    """Each original to keep, followed by its translations."""
-    order = sorted(
-        [
-            *((place, 0, place) for place, kept in enumerate(stay) if kept),
-            *((place, 1, len(stay) + at) for at, place in enumerate(places)),
-        ]
-    )
-    both = pa.concat_tables([originals.cast(made.schema), made])
-    return both.take(pa.array([index for _, _, index in order], pa.int64()))
 
 
 def slices(rows: Rows) -> Iterator[Rows]:
