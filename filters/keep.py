@@ -27,7 +27,7 @@ _KEPT = 0
 
 
 class _Condition(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class ScoreRange(_Condition):

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import curate
+from curate.catalog.docstrings import documented
 from curate.catalog.schema import written
 from curate.catalog.suggestions import nearest
 from curate.steps import Registry
@@ -23,7 +24,7 @@ def problems(what: str, name: str, part: type) -> list[str]:
     """What is missing, a sentence each."""
     module = Path(*part.__module__.split(".")).with_suffix(".py")
     missing = []
-    undocumented = [field for field, about in part.model_fields.items() if not about.description]
+    undocumented = [field for field, about in documented(part).model_fields.items() if not about.description]
     if undocumented:
         missing.append(f"{module}: no docstring below the parameters {', '.join(undocumented)}")
     if not getattr(part, "summary", "") and not part.__doc__:

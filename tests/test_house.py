@@ -158,8 +158,12 @@ def test_loading_every_part_loads_no_weights_and_no_network():
     [
         (["show"], ("polars", "pyarrow", "curate.steps.base")),
         (["log", "all"], ("pyarrow", "curate.steps.base", "curate.engine.build")),
-        (["query", "SELECT 1"], ("duckdb", "curate.rows.kinds", "curate.steps.base", "curate.engine.build")),
-        (["check"], ("duckdb", "datasets", "httpx", "curate.engine.build")),
+        (
+            ["query", "SELECT 1"],
+            ("duckdb", "pandas", "pyarrow.parquet", "curate.rows.kinds", "curate.steps.base", "curate.engine.build"),
+        ),
+        (["check"], ("duckdb", "datasets", "httpx", "pandas", "pyarrow.compute", "curate.engine.build")),
+        (["build"], ("duckdb", "datasets", "httpx", "pandas")),
     ],
     ids=lambda value: value[0],
 )
@@ -172,11 +176,29 @@ def test_a_command_loads_only_what_it_needs(tmp_path, command, not_loaded):
     (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "Habari?", "response": "Nzuri."}) + "\n")
     code = (
         f"import sys\nfrom curate.cli.main import main\nsys.argv = ['curate', *{command!r}]\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\nprint(' '.join(sys.modules))"
+        "try:\n    main()\nexcept SystemExit:\n    pass\nprint(' '.join(sys.modules))\n"
+        "from curate.catalog.docstrings import _docstrings\nprint(_docstrings.cache_info().misses)"
     )
-    loaded = run("-c", code, cwd=tmp_path).stdout.splitlines()[-1].split()
-    assert "curate.catalog.load" in loaded
+    *_, names, read = run("-c", code, cwd=tmp_path).stdout.splitlines()
+    loaded = names.split()
+    assert "curate.catalog.load" in loaded and read == "0", "sources are read for descriptions that nobody asked for"
     assert not set(not_loaded) & set(loaded)
+
+
+def test_pyarrow_learns_of_pandas_when_somebody_imports_it(tmp_path):
+    """And only then: it takes a quarter of a second. What it makes of a series, and tables as frames, is as ever."""
+    shown = run(
+        "-c",
+        "import sys, curate.rows.kinds, pyarrow as pa\n"
+        "pa.array(['x']); print('pandas' in sys.modules)\n"
+        "import pandas as pd\n"
+        "print(pa.array(pd.Series([1.5, float('nan')])).null_count, pd.__loader__.get_filename())\n"
+        "print(pa.table({'a': [1]}).to_pandas().shape)",
+    ).stdout.split("\n")
+    assert shown[0] == "False" and shown[1].startswith("1 ") and shown[1].endswith("__init__.py")
+    assert shown[2] == "(1, 1)"
+    shown = run("-c", "import curate.rows.kinds, pyarrow as pa; print(pa.table({'a': [1]}).to_pandas().shape)").stdout
+    assert shown == "(1, 1)\n"
 
 
 def test_a_foreign_filters_package_is_named_in_one_sentence(tmp_path):

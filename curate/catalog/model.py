@@ -58,7 +58,7 @@ _MOST_PROCESSES = 256
 class RayPlace(Params):
     """What Ray reserves for a process of curate, and so on which nodes it may run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     cpus: Annotated[float, Field(ge=0)] | None = None
     """CPUs; by default as many as ``run.threads`` for a worker, none for the exclusive process (it mostly waits)."""
@@ -81,7 +81,7 @@ class RayPlace(Params):
 class RayConfig(Params):
     """``run.ray``: which cluster to work on, and with what."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str | None = None
     """``auto`` (this machine is a node of the cluster), ``host:port`` or ``ray://host:port``; by default Ray is
@@ -114,7 +114,7 @@ class RayConfig(Params):
 class RunConfig(Params):
     """``run:``: how to run; nothing here changes a row."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     executor: Literal["local", "ray"] = "local"
     """Where work is done: in processes on this machine, or on a Ray cluster."""
@@ -182,7 +182,7 @@ class Target(Params):
 class DatasetConfig(Params):
     """One entry of ``datasets:``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     from_: Annotated[list[str], Field(alias="from", min_length=1)]
     """A source, a dataset, ``dataset@ref`` (a version that was built before), or a list of them."""

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from curate.catalog.docstrings import documented
 from curate.data_files import DataFile
 from curate.plugins import PluginFile
 from curate.rows.languages import InvalidLanguage, normalize
@@ -110,10 +111,14 @@ class Params(BaseModel):
         extra="forbid",
         frozen=True,
         protected_namespaces=(),
-        use_attribute_docstrings=True,
         arbitrary_types_allowed=True,
         validate_default=True,
     )
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **more: Any) -> dict[str, Any]:
+        """The JSON Schema, with the docstrings of the parameters as descriptions."""
+        return super(Params, documented(cls)).model_json_schema(*args, **more)
 
     @classmethod
     def marked(cls, mark: Mark) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from curate.catalog.docstrings import documented
 from curate.catalog.document import Document, Problem
 from curate.catalog.document import Path as Place
 from curate.catalog.model import at_home
@@ -63,7 +64,7 @@ def explain(details: ErrorDetails, model: type[Params], document: Document, plac
         return Problem(mark, f"unknown key '{word}'{nearest(word, known)} (known: {', '.join(known)})")
     if details["type"] == "missing":
         name = str(details["loc"][-1])
-        inside = _inside(model, details["loc"][:-1])
+        inside = documented(_inside(model, details["loc"][:-1]))
         field = next((field for other, field in inside.model_fields.items() if name in (other, field.alias)), None)
         text = " ".join((field.description or "").split()) if field is not None else ""
         about = f": {text.partition('. ')[0].rstrip('.')}" if text else ""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from curate.catalog.docstrings import documented
 from curate.catalog.files import SECTIONS
 from curate.catalog.loops import FOR
 from curate.catalog.model import NAME_PATTERN, Budget, DatasetConfig, Names, RunConfig
@@ -97,7 +98,7 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         }
     dataset["properties"]["from"] = {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-        "description": DatasetConfig.model_fields["from_"].description,
+        "description": documented(DatasetConfig).model_fields["from_"].description,
     }
 
     dataset["properties"][FOR] = _FOR

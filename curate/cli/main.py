@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -373,6 +374,7 @@ def main() -> None:
     """Entry point of the ``curate`` command."""
     guard_streams()
     show_warnings()
+    gc.set_threshold(50_000, 20, 50)  # looking through what is imported again and again takes a tenth of a start
     try:
         app()
     except Exception:  # noqa: BLE001 - a defect of ours keeps its trace, but tells no credentials

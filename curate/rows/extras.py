@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.rows.kinds import EXTRAS, MESSAGE_EXTRAS, MESSAGES, ROW_EXTRAS, Kind, messages_type
 
@@ -32,6 +31,8 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 def _with_fields(column: pa.Array, dtype: pa.DataType) -> pa.Array:
     """The same messages with exactly the fields of ``dtype``; absent ones are null."""
+    import pyarrow.compute as pc
+
     inner = column.values
     there = {field.name for field in inner.type}
     fields = [
@@ -102,6 +103,8 @@ def narrow(table: pa.Table, extras: Collection[str] = ()) -> pa.Table:
 def canonical(kind: Kind, table: pa.Table) -> pa.Table:
     """The table with one form of an absent part: empty texts and lists, weights other than 0, and the language of a
     prompt that is that of the row, become null."""
+    import pyarrow.compute as pc
+
     used = extras_in(table)
     if "prompt_language" in used:
         at, field = table.column_names.index("prompt_language"), table.schema.field("prompt_language")
@@ -129,6 +132,8 @@ def canonical(kind: Kind, table: pa.Table) -> pa.Table:
 def _absent_as_null(name: str, values: pa.Array) -> pa.Array:
     if name not in _OPTIONAL or values.null_count == len(values):
         return values
+    import pyarrow.compute as pc
+
     if pa.types.is_list(values.type):
         absent = pc.equal(pc.list_value_length(values), 0)
     else:

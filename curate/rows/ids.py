@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.rows.extras import canonical, extra_bytes, extras_in, narrow, widen
 from curate.rows.kinds import EXTRAS, Kind, required_columns, schema
@@ -170,6 +169,8 @@ class ContentDigest:
             update(_string_bytes(array)[int(offsets[0]) : int(offsets[-1])])
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
             if array.null_count:
+                import pyarrow.compute as pc
+
                 array = pc.fill_null(array, pa.scalar([], kind))
             offsets = _offsets(array)
             update(b"list" + np.diff(offsets).astype("<i8").tobytes())
@@ -212,6 +213,8 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
     Raises:
         ValueError: a column is missing, or has nulls where they are not allowed.
     """
+    import pyarrow.compute as pc
+
     target = schema(kind)
     table = canonical(kind, widen(table))
     ids = row_ids(kind, table)

@@ -19,6 +19,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from curate.rows.pandas_later import put_off
+
+put_off()
+
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 

@@ -10,9 +10,6 @@ import re
 from functools import lru_cache
 from types import MappingProxyType
 
-import langcodes
-from langcodes.tag_parser import LanguageTagError
-
 UNKNOWN = "und"
 
 # ISO 639-3 individual languages that data sets mean when the two-letter macrolanguage is said (CLDR's representatives).
@@ -37,6 +34,16 @@ _ISO3_OUT = MappingProxyType(
      "gn": "gug",
      "ay": "ayr", "om": "gaz", "ff": "fuv", "kr": "knc", "qu": "quy", "fil": "tgl", "sh": "hbs", "fa-AF": "prs"}
 )  # fmt: skip
+_PLAIN = frozenset(
+    """
+    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el
+    en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu
+    ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na
+    nb nd ne ng nl nn nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq
+    sr ss st su sv sw ta te tg th ti tk tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
+    """.split()  # noqa: SIM905
+)
+"""Codes that are canonical as they stand; for these nothing has to be loaded."""
 # The scripts of letters that a tag's script code stands for.
 _LETTERS = MappingProxyType(
     {"Hans": ("Han",), "Hant": ("Han",), "Hani": ("Han",), "Jpan": ("Han", "Hiragana", "Katakana"), "Kore": ("Hangul",
@@ -76,6 +83,15 @@ def normalize(code: str) -> str:
     Raises:
         InvalidLanguage: no such language, script or region is registered.
     """
+    if code in _PLAIN:
+        return code
+    return _canonical(code)
+
+
+def _canonical(code: str) -> str:
+    import langcodes
+    from langcodes.tag_parser import LanguageTagError
+
     text = code.strip().removeprefix("__label__").replace("_", "-")
     if not text:
         raise InvalidLanguage("a language tag is empty; write 'und' if the language is unknown")
@@ -112,6 +128,8 @@ def from_name(name: str) -> str | None:
         return None
     if text.lower() in ("unknown", "undetermined"):
         return UNKNOWN
+    import langcodes
+
     try:
         return normalize(langcodes.find(text, "en").to_tag())
     except (LookupError, InvalidLanguage):
@@ -135,6 +153,8 @@ def from_fasttext(label: str) -> str:
 def _usual_script(base: str, territory: str | None) -> str | None:
     if base == "sh":
         return "Latn"
+    import langcodes
+
     return langcodes.Language.make(language=base, territory=territory).maximize().script
 
 
@@ -174,6 +194,9 @@ def base(tag: str) -> str:
 @lru_cache(maxsize=4096)
 def script(tag: str) -> str:
     """The ISO 15924 code of the script a tag is written in (``ja`` → ``Jpan``); ``Zyyy`` if unknown."""
+    import langcodes
+    from langcodes.tag_parser import LanguageTagError
+
     try:
         language = langcodes.Language.get(tag)
     except LanguageTagError:
@@ -245,6 +268,8 @@ def iso639_3(tag: str) -> str:
     """The ISO 639-3 code used by parallel corpora and NLLB (``zh`` → ``cmn``, ``ar`` → ``arb``)."""
     head = "-".join(tag.split("-")[:2])
     code = base(tag)
+    import langcodes
+
     return _ISO3_OUT.get(head) or _ISO3_OUT.get(code) or langcodes.Language.get(code).to_alpha3()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curate.catalog.suggestions import nearest
 from curate.engine.funnel import Funnel, split_languages
@@ -74,6 +73,8 @@ class Tables:
         if title == "curate":
             return [_view("curate", name, _ABOUT[name], rows=rows) for name, rows in self._about().items()]
         if title in self._more:
+            import pyarrow.parquet as pq
+
             with pq.ParquetFile(self._more[title]) as file:
                 about = [
                     str(self._more[title].absolute()),

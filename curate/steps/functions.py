@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, ValidationError, create_model
 
+from curate.catalog.docstrings import documented
 from curate.catalog.model import NAME_PATTERN
 from curate.catalog.params import Decision, PerLanguage
 from curate.errors import StepError, described
@@ -206,15 +207,13 @@ def _step(function: Callable[..., Any], low: Threshold, high: Threshold) -> type
         raise StepError(f"{name}: either all that it takes from the row is a pl.Series, or nothing; 'row' cannot be")
     for limit, value in (("min", low), ("max", high)):
         if value is not None:
-            about = FunctionFilter.model_fields[limit].description
-            fields[limit] = (Decision[PerLanguage[float]], Field(default=value, description=about))
-    documented = inspect.getdoc(function) or ""
-    made = create_model(
-        name, __base__=FunctionFilter, __module__=function.__module__, __doc__=documented or None, **fields
-    )
+            limits = documented(FunctionFilter).model_fields
+            fields[limit] = (Decision[PerLanguage[float]], Field(default=value, description=limits[limit].description))
+    about = inspect.getdoc(function) or ""
+    made = create_model(name, __base__=FunctionFilter, __module__=function.__module__, __doc__=about or None, **fields)
     made.__qualname__ = f"{function.__qualname__}.step"
     made.tag, made.function, made.inputs, made.vectorized = name, staticmethod(function), tuple(inputs), bool(series)
-    made.summary = documented.partition("\n")[0]
+    made.summary = about.partition("\n")[0]
     try:
         made()
     except ValidationError as error:

@@ -37,10 +37,13 @@ def _announced() -> dict[str, dict[str, EntryPoint]]:
     """The entry points of all installed packages, looked up once per process."""
     points: dict[str, dict[str, EntryPoint]] = {}
     checkout = _checkout()
+    installed = entry_points()  # of all packages, read once
     for what, group in GROUPS.items():
         known = points.setdefault(what, {})
-        announced = [one for one in entry_points(group=group) if not (checkout and one.dist and one.dist.name == NAME)]
-        for point in [EntryPoint(name, value, group) for name, value in checkout.get(group, {}).items()] + announced:
+        here = checkout.get(group, {})  # a name is read out of a package's metadata, which takes long for each
+        others = [one for one in installed.select(group=group) if here.get(one.name) != one.value]
+        announced = [one for one in others if not (checkout and one.dist and one.dist.name == NAME)]
+        for point in [EntryPoint(name, value, group) for name, value in here.items()] + announced:
             other = known.get(point.name)
             if other is not None and other.value != point.value:
                 raise StepError(

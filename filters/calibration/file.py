@@ -32,7 +32,7 @@ _BETWEEN = regex.compile(r"(?:(?<=.)-(?=[a-z]{2,3}(?:[-_]|$)))|[:→>]")
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class CalibrationSettings(_Part):

@@ -21,7 +21,7 @@ Fields = tuple[str, ...]
 class Benchmark(BaseModel):
     """An entry of the registry."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
     """Its makers' name for it."""

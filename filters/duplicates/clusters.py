@@ -23,7 +23,7 @@ Linkage = Literal["star", "connected"]
 class ByScore(BaseModel):
     """``{score: grade, order: greatest}``: a score of an earlier step, or one that rows bring from their source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     score: Annotated[str, Field(min_length=1)]
     """The score's name. A row without it ranks last."""
@@ -34,7 +34,7 @@ class ByScore(BaseModel):
 class BySource(BaseModel):
     """``{sources: [books, web]}``: the most trusted source first."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of sources; sources not listed rank last."""

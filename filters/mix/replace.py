@@ -24,7 +24,7 @@ REASONS = (
 class Replace(BaseModel):
     """``{language: en, rows: 40}``: replace that many items of one language by their translations."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     language: LanguageTag
     """The language whose rows are replaced by their translations."""

@@ -39,7 +39,7 @@ BLIND = "und"
 class Pack(BaseModel):
     """The content of a pack file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     owner: str
     """Its maintainer."""

@@ -34,7 +34,7 @@ _ADDRESS = re.compile(
 class Terms(BaseModel):
     """What one licence permits and requires."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     """SPDX identifier, ``LicenseRef-…``, ``unknown``, ``other``; for an unlisted licence the text itself."""

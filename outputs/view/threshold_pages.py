@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import polars as pl
 
+from curate.catalog.docstrings import documented
 from curate.errors import ExportError
 from outputs.report import language_name
 from outputs.report.charts import number
@@ -106,7 +107,7 @@ def thresholds_page(
     step = 1.0 if whole else 10 ** math.floor(math.log10(max(high - low, 1e-9) / 100))
     low, high = (math.floor(low / step) * step, math.ceil(high / step) * step)
     value = "" if asked.value is None else number_text(asked.value)
-    doc = type(asked.threshold.step).model_fields[asked.threshold.name].description
+    doc = documented(type(asked.threshold.step)).model_fields[asked.threshold.name].description
     form = tag(
         "form",
         tag(

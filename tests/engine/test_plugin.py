@@ -89,7 +89,7 @@ def test_without_it_the_names_are_unknown(tmp_path):
 
 
 def test_two_plug_ins_of_one_name_are_an_error(tmp_path, monkeypatch):
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, EntryPoints
 
     from curate.steps import registry as steps
 
@@ -97,7 +97,7 @@ def test_two_plug_ins_of_one_name_are_an_error(tmp_path, monkeypatch):
         EntryPoint("shape", "filters.shape:Shape", "curate.steps"),
         EntryPoint("shape", "other:Shape", "curate.steps"),
     ]
-    monkeypatch.setattr(steps, "entry_points", lambda group: points if group == "curate.steps" else [])
+    monkeypatch.setattr(steps, "entry_points", lambda: EntryPoints(points))
     steps._announced.cache_clear()
     try:
         with pytest.raises(StepError, match="two installed packages offer a step 'shape'"):

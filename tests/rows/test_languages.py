@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.rows.languages import (
+    _PLAIN,
     InvalidLanguage,
+    _canonical,
     accepts,
     flores,
     from_fasttext,
@@ -146,3 +148,8 @@ def test_speakers_are_those_of_the_region_that_a_tag_names():
 )
 def test_what_counts_as_the_expected_language(expected, found, same):
     assert accepts(expected, found) is same
+
+
+def test_codes_that_are_taken_as_they_stand_are_canonical():
+    assert [code for code in sorted(_PLAIN) if _canonical(code) != code] == []
+    assert len(_PLAIN) > 150 and not {"iw", "no", "tl", "zz"} & _PLAIN
