@@ -188,6 +188,40 @@ def test_a_folder_gets_a_source_for_each_language_and_a_dataset_for_each_kind(tm
     assert sorted(one.rows for one in build(made)) == [4, 8]
 
 
+def test_files_with_the_same_keys_are_translations_with_measured_thresholds(tmp_path):
+    for tag in ("ar", "en", "hi"):
+        items = zip(("sky", "tea", "sea", "sun"), said(tag), strict=True)
+        jsonl(tmp_path / f"{tag}.jsonl", [{"item": i, "prompt": ask, "response": told} for i, (ask, told) in items])
+    made = curate.new_catalog(tmp_path / "*.jsonl", to=tmp_path)
+    told = yaml.safe_load(made.text)
+    assert told["sources"]["en"]["key"] == "{item}" and "translation_of" not in told["sources"]["en"]
+    for tag in ("ar", "hi"):
+        assert (told["sources"][tag]["key"], told["sources"][tag]["translation_of"]) == ("{item}", "en")
+    [least] = [step["similarity"]["min"] for step in told["datasets"]["clean"]["steps"] if "similarity" in step]
+    assert set(least) == {"default", "ar"} and 0.3 < least["ar"] < 0.5  # the encoder knows no Hindi
+    assert "translations of en" in str(made)
+    [built] = build(made)
+    rows = curate.dataset(built).to_polars()
+    assert built.rows == 12 and rows.filter(rows["language"] != "en")["lineage"].struct["parents"].list.len().min() == 1
+
+
+def test_files_of_the_same_length_are_compared_before_they_are_called_translations(tmp_path):
+    for tag in ("ar", "en", "hi"):
+        (tmp_path / f"{tag}.txt").write_text("\n".join(TEXTS[tag]) + "\n", encoding="utf-8")
+    made = curate.new_catalog(tmp_path / "*.txt", to=tmp_path)
+    told = yaml.safe_load(made.text)["sources"]
+    assert told["ar"]["translation_of"] == "en" and told["ar"]["key"] == told["en"]["key"] == "{@row}"
+    assert "translation_of" not in told["hi"] and "# translation_of: en" in made.text  # nothing here compares Hindi
+    assert "hi: 4 rows, as many as en.txt has" in str(made)
+    assert build(made)[0].rows == 12
+    (tmp_path / "other").mkdir()
+    jsonl(tmp_path / "other" / "ar.jsonl", [{"id": at, "text": text} for at, text in enumerate(TEXTS["ar"])])
+    turned = enumerate([*TEXTS["en"][2:], *TEXTS["en"][:2]])
+    jsonl(tmp_path / "other" / "en.jsonl", [{"id": at, "text": text} for at, text in turned])
+    made = curate.new_catalog(tmp_path / "other", to=tmp_path / "other")  # the same numbers, other texts
+    assert "translation_of" not in made.text and "key:" not in made.text
+
+
 def test_languages_are_told_row_by_row(tmp_path):
     mixed = [text for tag in ("ar", "hi", "zh") for text in TEXTS[tag]]
     jsonl(tmp_path / "mixed.jsonl", [{"text": one} for one in mixed])

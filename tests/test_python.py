@@ -175,6 +175,8 @@ def test_what_was_left_out_is_there_with_its_reason(everyday):
         assert everyday.rejected(reason)["id"].to_list() == [row["id"]]
     with pytest.raises(StoreError, match="no row was dropped for 'shap'; did you mean 'shape'"):
         everyday.rejected("shap")
+    explained = str(everyday.why(row["id"]))
+    assert "shape" in explained and explained == str(everyday.why("rows.jsonl:6"))
     (bad,) = everyday.quarantined().to_dicts()
     assert bad["raw"] == "{broken" and "7" in bad["place"]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.catalog import Catalog
+    from curate.looking import Explanation
     from outputs.report import Reported
 
 _SHOWN = 3
@@ -179,6 +180,16 @@ class Dataset:
         return pl.DataFrame(
             pl.from_arrow(pa.concat_tables([QUARANTINED.empty_table(), *map(self._read, self._files("quarantined/"))]))
         )
+
+    def why(self, row: str) -> Explanation:
+        """All that is known about a row, kept or not (:func:`curate.why`).
+
+        Args:
+            row: its id, the beginning of it that no other row has, or its place in a source, such as ``en.jsonl:12``.
+        """
+        from curate.api.looking import why
+
+        return why(row, store=self._store)
 
     # ----------------------------------------------------------------------------------------------------------- shown
     def report(self, to: str | Path | None = None, **more: Any) -> Reported:

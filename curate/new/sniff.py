@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,8 +23,11 @@ from sources.base import Common
 from sources.detection import detect
 from sources.files import Csv, Delimited, JsonArray, JsonLines, Parquet, Tsv
 from sources.parallel import Moses, ParallelTsv, Tmx
+from sources.paths import bare
 from sources.reading import open_text
 
+LEAST = 3
+"""With fewer rows, nothing tells which column identifies them."""
 SAMPLE = 200
 """How many rows of each file are looked at."""
 LINES = {"use": "csv", "header": ["text"], "delimiter": "\x1f", "quoting": "none"}
@@ -64,6 +68,12 @@ class Sniffed:
     guessed: Guess = field(default_factory=Guess)
     licence: str = ""
     """``{column}``, if each row has its own."""
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column → its values in the first rows, of the columns that tell rows apart by something short."""
+    texts: list[str] = field(default_factory=list)
+    """The first texts."""
+    length: int = 0
+    """How many rows the file has, as far as its lines tell; 0 if unknown."""
 
     @property
     def tags(self) -> list[str]:
@@ -202,7 +212,9 @@ class _Sniffer:
             raise SourceError(f"{self.found.path}: no row could be read{f': {bad[0]}' if bad else ''}")
         form = getattr(source, "form", None)
         sniffed = Sniffed(self.found, params, kind, form.name if form else self.form, rows, bad)
-        sniffed.guessed = guess(field_text(kind, table, answer_field(kind)).to_list(), self.name)
+        texts = field_text(kind, table, answer_field(kind)).to_list()
+        sniffed.guessed, sniffed.texts = guess(texts, self.name), texts
+        sniffed.keys, sniffed.length = _keys_of(first), _length(self.found)
         if not column and not sides and "language" not in self.given:
             params["language"] = self._language(sniffed.guessed, "language")
         if kind is Kind.PARALLEL and not sides and "source_language" not in self.given:
@@ -330,6 +342,32 @@ def _are_languages(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 def _has_pairs(rows: Sequence[Mapping[str, Any]]) -> bool:
     needed = set(required_columns(Kind.PARALLEL)) - {"source_language"}
     return bool(rows) and needed <= set(rows[0]) and "source_language" not in rows[0]
+
+
+def _keys_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Column → its values, of the columns that tell these rows apart by something short."""
+    found = {}
+    for column in rows[0] if len(rows) >= LEAST else ():
+        values = [row.get(column) for row in rows]
+        if all(isinstance(one, str | int) and not isinstance(one, bool) for one in values):
+            texts = tuple(map(str, values))
+            if len(set(texts)) == len(texts) and all(0 < len(text) <= 64 for text in texts):
+                found[column] = texts
+    return found
+
+
+def _length(found: Found) -> int:
+    """How many rows a file on this machine has, as far as its lines tell; 0 if they do not."""
+    if found.size is None or found.form not in ("jsonl", "text", "csv", "tsv", "parquet"):
+        return 0
+    if found.form == "parquet":
+        import pyarrow.parquet as pq
+
+        return int(pq.read_metadata(found.path).num_rows)
+    if bare(found.path) != found.path:
+        return 0
+    with Path(found.path).open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
 class _Nobody:

@@ -14,10 +14,11 @@ import yaml
 
 from curate.catalog import CatalogError, load_catalog
 from curate.errors import BuildError, SourceError
-from curate.models.embedding.use_multilingual import UseMultilingual
 from curate.new.guess import Guess
 from curate.new.licences import licence_beside
+from curate.new.parallels import Translation, find_translations
 from curate.new.places import find_places
+from curate.new.similar import compared, thresholds
 from curate.new.sniff import SAMPLE, Sniffed, sniff
 from curate.rows import Kind
 from curate.steps import Registry
@@ -30,6 +31,7 @@ _LISTED = 8
 _ALLOWED = 0.01
 """The share of unreadable rows that a source allows unless told otherwise."""
 _LANGUAGE = Language().min.default
+_COSINE = 0.5
 _FEW = 0.1
 """With a larger share the mapping is rather wrong: nothing is allowed, so that a build stops and says so."""
 _FILE = "catalog.yaml"
@@ -43,6 +45,10 @@ class _Group:
     files: list[Sniffed]
     licence: str
     licence_from: str
+    translates: Translation | None = None
+    """How its rows belong to those of another source."""
+    translated: Translation | None = None
+    """How rows of another source belong to its own."""
 
     @property
     def first(self) -> Sniffed:
@@ -128,6 +134,13 @@ def _grouped(sniffed: Sequence[Sniffed], given: Mapping[str, Any]) -> list[_Grou
         elif not licence:
             licence, where = licence_beside(Path(files[0].found.path).parent)
         groups.append(_Group(name, files, licence, where))
+    by_name = {group.name: group for group in groups}
+    translations = {} if "key" in given else find_translations({group.name: group.files for group in groups})
+    for name, found in sorted(translations.items(), key=lambda one: not one[1].sure):
+        original = by_name[found.original]
+        original.translated = original.translated or found
+        if original.translated.key == found.key:  # a source has one key
+            by_name[name].translates = found
     return groups
 
 
@@ -213,7 +226,19 @@ def _source(group: _Group, folder: Path, given: Mapping[str, Any]) -> list[str]:
             continue
         comment = f"   {comments[name]}" if name in comments else ""
         lines.append(f"    {name}: {_flow(value)}{comment}")
-    return [*lines, ""]
+    return [*lines, *_joined(group), ""]
+
+
+def _joined(group: _Group) -> list[str]:
+    """The lines that say which rows of two sources are one item; as comments where that is a guess."""
+    found = group.translates or group.translated
+    if found is None:
+        return []
+    lines = [f"key: {_flow(found.key)}   # what identifies an item in several languages"]
+    if group.translates:
+        lines[0] = f"key: {_flow(found.key)}   {_comment(found.why)}"
+        lines.append(f"translation_of: {found.original}   # the rows there are the parents; splits keep items together")
+    return [f"    {'' if found.sure else '# '}{line}" for line in lines]
 
 
 def _short(text: str, most: int = 90) -> str:
@@ -250,19 +275,29 @@ def _dataset(name: str, kind: Kind, groups: Sequence[_Group]) -> list[str]:
         steps.append((step, why))
     if kind is Kind.PARALLEL:
         steps.append(("translation_quality", "drops pairs with missing numbers, copies, odd lengths, lost negation"))
-        if any(_compared(file) for group in groups for file in group.files):
-            steps.append(("similarity: {min: 0.5}", "drops pairs that mean something else; by an embedded encoder"))
+    pairs = [pair for group in groups for pair in _pairs(group, {one.name: one for one in groups})]
+    if any(compared(*pair) for pair in pairs):
+        measured = thresholds(pairs)
+        least = _flow({"default": _COSINE, **measured}) if measured else f"{_COSINE:g}"
+        what = "pairs" if kind is Kind.PARALLEL else "translations"
+        why = f"drops {what} that mean something else; by an embedded encoder"
+        if measured:
+            why += f"; measured for {', '.join(measured)} (`curate calibrate`)"
+        steps.append((f"similarity: {{min: {least}}}", why))
     steps.append(("duplicates", "keeps the first of equal rows"))
     width = max(len(step) for step, _ in steps)
     lines += [f"      - {step.ljust(width)}   # {why}" for step, why in steps]
     return [*lines, "    splits: {train: 0.95, test: 0.05}   # rows of one item fall into one split", ""]
 
 
-def _compared(one: Sniffed) -> bool:
-    """Whether the embedded encoder knows both sides."""
-    encoder = UseMultilingual()
-    tags = [one.params.get("source_language"), *one.tags]
-    return all(isinstance(tag, str) and encoder.knows_language(tag) for tag in tags)
+def _pairs(group: _Group, others: Mapping[str, _Group]) -> list[tuple[str, str]]:
+    """The languages that a source's rows are compared in: source or original, and target."""
+    if group.first.kind is Kind.PARALLEL:
+        sources = [str(group.first.params.get("source_language"))]
+    else:
+        sure = group.translates is not None and group.translates.sure
+        sources = others[group.translates.original].first.tags if sure and group.translates else []
+    return [(one, tag) for one in sources for file in group.files for tag in file.tags]
 
 
 # --------------------------------------------------------------------------------------------------------- the summary
@@ -271,6 +306,8 @@ def _line(group: _Group) -> str:
     guessed = sum((file.guessed.counts for file in group.files), Counter[str]())
     source = group.first.params.get("source_language")
     pairs = f" from {source}" if source else ""
+    if group.translates and group.translates.sure:
+        pairs = f", translations of {group.translates.original}"
     return (
         f"{group.name}: {_form(group.first)}, {group.first.kind} rows{pairs}; {_many(len(group.files), 'file')}; "
         f"languages of the first {rows:,} rows: {str(Guess(guessed)) or 'none found'}; licence {group.licence}"
@@ -280,6 +317,9 @@ def _line(group: _Group) -> str:
 def _notes(groups: Sequence[_Group]) -> list[str]:
     notes = []
     for group in groups:
+        if group.translates and not group.translates.sure:
+            told = f"{group.translates.why} of the same items; if so, uncomment 'key' and 'translation_of'"
+            notes.append(f"{group.name}: {told}")
         if group.licence == "unknown":
             read = (
                 f" ({group.licence_from} lies beside the data, and is no licence known here)"
