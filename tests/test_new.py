@@ -222,6 +222,21 @@ def test_files_of_the_same_length_are_compared_before_they_are_called_translatio
     assert "translation_of" not in made.text and "key:" not in made.text
 
 
+def test_a_file_is_in_the_language_of_most_of_its_rows(tmp_path):
+    swahili = [
+        "Hifadhi nyanya mahali penye hewa ya kutosha na kivuli, usizioshe kabla ya kuzihifadhi.",
+        "Miti hupunguza mmomonyoko wa udongo, huongeza rutuba na kutoa kivuli kwa mifugo.",
+        "Izime simu mara moja, kisha iache ikauke kwa saa arobaini na nane kabla ya kuiwasha.",
+    ]
+    english = "Put it into boiling water for seven minutes, then cool it."
+    jsonl(tmp_path / "rows.jsonl", [{"text": one} for one in [*swahili, english]])
+    made = curate.new_catalog(tmp_path / "rows.jsonl", to=tmp_path)
+    assert yaml.safe_load(made.text)["sources"]["rows"]["language"] == "sw"
+    jsonl(tmp_path / "unclear.jsonl", [{"text": one} for one in ["1 2 3", "x = 4", "7", english]])
+    with pytest.raises(SourceError, match=r"could not be told \(en 1, unclear 3\); set it: --set language=TAG"):
+        curate.new_catalog(tmp_path / "unclear.jsonl", to=tmp_path / "b")
+
+
 def test_languages_are_told_row_by_row(tmp_path):
     mixed = [text for tag in ("ar", "hi", "zh") for text in TEXTS[tag]]
     jsonl(tmp_path / "mixed.jsonl", [{"text": one} for one in mixed])

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from curate.generation.detect_language import DetectLanguage
-from curate.models.langid.fasttext import FastText
+from curate.models.langid.ensemble import LanguageIdEnsemble
 from curate.rows.languages import UNKNOWN, InvalidLanguage, base, normalize
 from curate.steps import LanguageIdentifier
 from curate.text import segmentation
@@ -40,10 +40,15 @@ class Guess:
 
     @property
     def tags(self) -> list[str]:
-        """The languages, most frequent first; none if nothing tells."""
+        """The languages, most frequent first; none if nothing tells, or most texts are unclear."""
         if self.named:
             return [self.named]
-        return [tag for tag, count in self.counts.most_common() if tag != UNKNOWN and count >= _RARE * self.clear]
+        if self.clear < _LEAST_CLEAR * self.counts.total():
+            return []
+        found = [(tag, count) for tag, count in self.counts.most_common() if tag != UNKNOWN]
+        # One text beside a language that most are in is rather a mistake, or a row to be dropped.
+        least = 2 if found and found[0][1] > self.clear / 2 else 1
+        return [tag for at, (tag, count) in enumerate(found) if not at or count >= max(least, _RARE * self.clear)]
 
     def __str__(self) -> str:
         return ", ".join(
@@ -54,7 +59,8 @@ class Guess:
 
 @cache
 def _identifier() -> LanguageIdentifier:
-    return FastText().load(cache=None, threads=1)
+    """The one that the steps ``language`` and ``detect_language`` use unless told otherwise."""
+    return LanguageIdEnsemble().load(cache=None, threads=1)
 
 
 def guess(texts: Sequence[str], name: str = "") -> Guess:
