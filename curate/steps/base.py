@@ -202,6 +202,10 @@ class Step(Params):
         """The problems of these parameters for rows of this kind (unknown fields, …); empty if there are none."""
         return []
 
+    def in_force(self, name: str) -> Any:
+        """The value of a parameter that holds: where it is not given, what the step takes for it."""
+        return getattr(self, name)
+
     def asks_logprobs(self) -> int:
         """The number of tokens whose log-probabilities it asks a language model for; 0: none."""
         return 0
@@ -368,6 +372,14 @@ class GlobalStep(Step):
     @abstractmethod
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         """The columns that ``decide`` returns besides ``keep`` and ``reason``; named as in :class:`ScoreStep`."""
+
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        """What ``decide`` said of each row, as expressions over its columns: reason → expression. Empty if the columns
+        do not tell.
+
+        They are for trying thresholds, and only upwards: of pairs of rows below a threshold nothing is kept.
+        """
+        return {}
 
     @property
     def reads(self) -> tuple[str, ...]:

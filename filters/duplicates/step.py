@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt, model_validator
@@ -235,6 +236,17 @@ class Duplicates(GlobalStep):
 
     def check(self, kind: Kind) -> list[str]:
         return unknown_fields(kind, self.fields)
+
+    def in_force(self, name: str) -> Any:
+        return self._thresholds() if name == "similarity" and self.method in _SIMILARITY else super().in_force(name)
+
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        # A row keeps its similarity to the row that it was dropped for. That decides only if both are of one language,
+        # and no chain, share of shingles or row from elsewhere has linked them.
+        alone = self.linkage == "star" and self.across == "language" and self.lexical == 0 and self.against is None
+        if self.method not in ("minhash", "semantic") or not alone or self.action != "drop":
+            return {}
+        return {"duplicate": pl.col("similarity") >= self._thresholds().expr()}
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -210,6 +210,11 @@ class Similarity(ScoreStep):
         frame = frame.with_columns(pl.Series("unassessed", why.tolist(), dtype=pl.String), names_of)
         return frame.select(self.columns(rows.kind).keys())
 
+    def in_force(self, name: str) -> Any:
+        if name == "min" and self.min.default is None:
+            return PerLanguage[Least](_LEAST[self.measure], self.min.values)
+        return super().in_force(name)
+
     def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         reasons = {"similarity": pl.col("score") < self._least()}
         if self.max != PerLanguage[float]():
@@ -220,12 +225,10 @@ class Similarity(ScoreStep):
 
     def _least(self) -> pl.Expr:
         """Each row's minimum similarity: by its language, or by the calibration of its language pair; null: none."""
-        if self.min == PerLanguage[Least]():
-            return PerLanguage(_LEAST[self.measure]).expr()
-        default: Least | None = self.min.default
-        if default is None:
-            default = _LEAST[self.measure]
-        numbers = PerLanguage(_number(default), {tag: _number(value) for tag, value in self.min.values.items()}).expr()
+        given = self.in_force("min")
+        numbers = PerLanguage(
+            _number(given.default), {tag: _number(value) for tag, value in given.values.items()}
+        ).expr()
         if self.calibration is None:
             return numbers
         by = {tag: value == _CALIBRATED for tag, value in self.min.values.items()}
@@ -236,7 +239,7 @@ class Similarity(ScoreStep):
             return pairs.replace_strict(known, cosines, default=None, return_dtype=pl.Float64)
 
         thresholds = pl.col("pair").map_batches(look_up, return_dtype=pl.Float64())
-        calibrated = PerLanguage(default == _CALIBRATED, by).expr(dtype=pl.Boolean)
+        calibrated = PerLanguage(given.default == _CALIBRATED, by).expr(dtype=pl.Boolean)
         return pl.when(calibrated).then(thresholds).otherwise(numbers)
 
     # ------------------------------------------------------------------------------------------------------------ parts

@@ -204,7 +204,7 @@ def _sentence(asked: Asked, move: Move) -> Html:
         ", at ",
         tag("strong", _told(asked.value)),
         ": ",
-        tag("strong", f"{come:,} come", class_="come"),
+        tag("strong", f"{'at most ' if asked.threshold.upwards else ''}{come:,} come", class_="come"),
         ", ",
         tag("strong", f"{go:,} go", class_="go"),
         f"; {kept:,} → {kept + come - go:,} rows.",
@@ -213,6 +213,11 @@ def _sentence(asked: Asked, move: Move) -> Html:
     if come and move.later:
         notes.append(
             f"Steps behind this one ({', '.join(move.later)}) have not seen the rows that come, and may drop some."
+        )
+    if asked.threshold.upwards:
+        notes.append(
+            "Rows come that are less similar than this to the row they were dropped for. Some of them may be copies of "
+            "each other, and then fewer come: the build decides. Lower values cannot be tried."
         )
     own = {one: value for one, value in describe(asked.threshold.present).items() if one and not asked.language}
     if own:

@@ -39,7 +39,7 @@ def edit_of(
     found = [one for one in dataset.steps if one.label == threshold.label] if dataset is not None else []
     if not found or found[0].name != threshold.step.tag:
         raise ExportError(f"{catalog.name} has no step '{threshold.label}' in '{read.version.name}' now")
-    given: Any = getattr(found[0].params, threshold.name)
+    given: Any = found[0].params.in_force(threshold.name)
     given = changed(given, value, language) if isinstance(given, PerLanguage) else value
     return change_parameter(catalog, read.version.name, threshold.label, threshold.name, given, language)
 

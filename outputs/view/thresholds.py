@@ -15,7 +15,7 @@ from curate.catalog.suggestions import nearest
 from curate.errors import CurateError, ExportError
 from curate.rows import Kind
 from curate.sql.tables import quoted
-from curate.steps import Registry, ScoreStep
+from curate.steps import GlobalStep, Registry, ScoreStep
 from outputs.report.thresholds import restored
 from outputs.view.reading import ReadVersion, literal
 from outputs.view.server import NotFound
@@ -28,7 +28,7 @@ _TRIED = ((0.123456789, 0.234567891), (123456789, 223456789), (12, 13))
 class Threshold:
     """A parameter that decides by scores."""
 
-    step: ScoreStep
+    step: ScoreStep | GlobalStep
     label: str
     """Of the step."""
     name: str
@@ -47,13 +47,19 @@ class Threshold:
     @property
     def present(self) -> PerLanguage[Any]:
         """The values of the version."""
-        value = getattr(self.step, self.name)
+        value = self.step.in_force(self.name)
         return value if isinstance(value, PerLanguage) else PerLanguage(value)
 
     @property
     def by_language(self) -> bool:
         """Whether it may differ by language."""
-        return isinstance(getattr(self.step, self.name), PerLanguage)
+        return isinstance(self.step.in_force(self.name), PerLanguage)
+
+    @property
+    def upwards(self) -> bool:
+        """Whether only values above that of the version can be tried: a step that compares rows with each other keeps
+        nothing of pairs below it."""
+        return isinstance(self.step, GlobalStep)
 
     def score(self, column: str) -> str:
         """The name that a column has among the scores of a row."""
@@ -63,8 +69,14 @@ class Threshold:
         """The same with another value in a language; without one, for all languages that have none of their own.
 
         Raises:
-            ExportError: the step does not take it.
+            ExportError: the step does not take it, or what rows keep does not tell what it would do.
         """
+        now = self.present[language] if language else self.present.default
+        if self.upwards and now is not None and (value is None or value < now):
+            raise ExportError(
+                f"{self.name}: below {now:g} it cannot be tried, since nothing is kept of pairs of rows that are less "
+                "similar; build with that value"
+            )
         return Threshold(
             _with(self.step, self.name, changed(self.present, value, language) if self.by_language else value),
             self.label, self.name, self.kind, self.reasons, self.columns,
@@ -80,7 +92,7 @@ def changed(values: PerLanguage[Any], value: float | None, language: str) -> Per
     )
 
 
-def _with(step: ScoreStep, name: str, value: Any) -> ScoreStep:
+def _with(step: ScoreStep | GlobalStep, name: str, value: Any) -> ScoreStep | GlobalStep:
     given = {field: getattr(step, field) for field in type(step).model_fields if field in step.model_fields_set}
     if isinstance(value, PerLanguage):
         value = value.dump(whole=True)
@@ -97,7 +109,7 @@ def thresholds(read: ReadVersion, registry: Registry) -> list[Threshold]:
     found = []
     for recipe in read.version.manifest["recipe"]["steps"]:
         step = restored(recipe, registry)
-        for name in type(step).model_fields if isinstance(step, ScoreStep) else ():
+        for name in type(step).model_fields if isinstance(step, ScoreStep | GlobalStep) else ():
             if name not in step.marked(Mark.DECISION):
                 continue
             for kind in kinds:
@@ -108,10 +120,10 @@ def thresholds(read: ReadVersion, registry: Registry) -> list[Threshold]:
     return found
 
 
-def _governed(step: ScoreStep, name: str, kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _governed(step: ScoreStep | GlobalStep, name: str, kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """The reasons whose rules differ between two values of the parameter, and the numbers that these rules use; None if
     it takes no numbers, or the step no rows of this kind."""
-    present = getattr(step, name)
+    present = step.in_force(name)
     if isinstance(present, bool | str) or not isinstance(present, int | float | PerLanguage | None):
         return None
     for pair in _TRIED:

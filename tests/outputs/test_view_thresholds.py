@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 from pathlib import Path
@@ -187,3 +188,81 @@ def test_mistakes_in_the_address_are_told(client):
 def test_changed_values_keep_those_of_other_languages():
     assert changed(PerLanguage(0.5, {"ar": 0.3}), 0.4, "th") == PerLanguage(0.5, {"ar": 0.3, "th": 0.4})
     assert changed(PerLanguage(0.5, {"ar": 0.3}), 0.4, "") == PerLanguage(0.4, {"ar": 0.3})
+
+
+def test_similarity_of_duplicates_is_tried_upwards_and_a_build_agrees(tmp_path):
+    words = [
+        "salt",
+        "river",
+        "stone",
+        "cloud",
+        "harbour",
+        "lantern",
+        "meadow",
+        "copper",
+        "willow",
+        "anchor",
+        "velvet",
+        "mirror",
+        "cactus",
+        "pepper",
+    ]
+    thai = [
+        "เกลือ",
+        "แม่น้ำ",
+        "ก้อนหิน",
+        "เมฆขาว",
+        "ท่าเรือ",
+        "โคมไฟ",
+        "ทุ่งหญ้า",
+        "ทองแดง",
+        "ต้นหลิว",
+        "สมอเรือ",
+        "กำมะหยี่",
+        "กระจก",
+        "พริกไทย",
+        "อานม้า",
+    ]
+    rows = []
+    # In Swahili each text has one shorter copy, in the others two, which are copies of each other too.
+    for language, known, glue, cuts in (
+        ("sw", words[::-1], " ", (2,)),
+        ("en", words, " ", (1, 2)),
+        ("th", thai, "", (1, 2)),
+    ):
+        for place in range(4):
+            base = [known[(place * 5 + step * 3) % 14] for step in range(14)]
+            texts = [base, *(base[: 14 - cut] for cut in cuts)]
+            rows += [{"lang": language, "ask": f"{place}?", "answer": glue.join(one)} for one in texts]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    (tmp_path / "catalog.yaml").write_text("""\
+version: 1
+run: {workers: 1}
+sources:
+  rows: {use: jsonl, path: rows.jsonl, kind: sft, language: "{lang}", license: CC0-1.0,
+         columns: {prompt: "{ask}", response: "{answer}"}}
+datasets:
+  near: {from: [rows], steps: [duplicates: {method: minhash, fields: [response], numbers: ignore, words: ignore}]}
+  chain: {from: [rows], steps: [duplicates: {method: minhash, fields: [response], linkage: connected}]}
+""")
+    curate.build(tmp_path / "catalog.yaml")
+    reader = Reader(Store(tmp_path / ".curate"))
+    assert not thresholds(reader.version("chain"), Registry.installed())  # a chain is not kept
+    read = reader.version("near")
+    before = read.version.manifest["languages"]
+    one = find(thresholds(read, Registry.installed()), "duplicates.similarity")
+    assert one.present == PerLanguage(0.8) and one.columns == ("similarity",)
+    what_if = WhatIf(read, one)
+    still = what_if.move(0.8)
+    assert (still.by_language["go"].sum(), still.by_language["come"].sum(), still.astray) == (0, 0, 0)
+    with pytest.raises(ExportError, match=r"below 0\.8 it cannot be tried"):
+        what_if.move(0.7)
+    assert dict(what_if.move(0.97, "th").by_language.select("language", "come").rows())["en"] == 0
+    moved = dict(what_if.move(0.97).by_language.select("language", "come").rows())
+    text = (tmp_path / "catalog.yaml").read_text()
+    (tmp_path / "catalog.yaml").write_text(text.replace("words: ignore", "words: ignore, similarity: 0.97"))
+    curate.build(tmp_path / "catalog.yaml", "near")
+    after = reader.version("near").version.manifest["languages"]
+    reader.close()
+    assert after["sw"] == before["sw"] + moved["sw"] == 8
+    assert all(before[one] < after[one] <= before[one] + moved[one] for one in ("en", "th"))
