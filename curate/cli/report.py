@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail
 
 if TYPE_CHECKING:
     from outputs.report import Reported
@@ -43,8 +43,6 @@ def report(
         return write(open_store(store, catalog), name, to, rows=wanted, sample=sample, seed=seed)
 
     made: Reported = or_fail(make)
-    for note in made.notes:
-        say(f"! {note}")
     print(
         f"{made.path}: {made.dataset} {made.version}, {made.bytes / 1e6:.1f} MB, with {made.kept:,} kept and "
         f"{made.dropped:,} dropped rows to look at"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from outputs.card.card import about
 from outputs.card.sections import unassessed
 from outputs.licensing.gate import judge
 from outputs.licensing.licenses import LicenseDatabase, load_licenses
-from outputs.report import accounts, charts, findings, sections
+from outputs.report import accounts, findings, sections
 from outputs.report.data import Survey, first_pass, second_pass
+from outputs.report.examples import examples
 from outputs.report.markup import Html
 from outputs.report.page import page, rows_section
 from outputs.report.representation import representation
@@ -47,8 +48,6 @@ class Reported:
     """Kept rows in the sample."""
     dropped: int
     """Dropped rows in the sample."""
-    notes: list[str] = field(default_factory=list)
-    """What is missing from it, and why."""
 
 
 def report(
@@ -94,12 +93,10 @@ def report(
     languages = _languages(survey)
     thresholds = _limits(version, survey, registry)
     second_pass(survey, thresholds, languages[:_OWN_LANGUAGES])
-    text, drawn, notes = _page(
-        store, version, survey, thresholds, languages, name, seed, book or load_licenses(), registry
-    )
+    text, drawn = _page(store, version, survey, thresholds, languages, name, seed, book or load_licenses(), registry)
     data = text.encode("utf-8", "replace")
     _write(path, data)
-    return Reported(version.name, version.version, path, len(data), *drawn, notes)
+    return Reported(version.name, version.version, path, len(data), *drawn)
 
 
 def _languages(survey: Survey) -> list[str]:
@@ -137,12 +134,13 @@ def _page(
     seed: int,
     book: LicenseDatabase,
     registry: Registry,
-) -> tuple[str, tuple[int, int], list[str]]:
+) -> tuple[str, tuple[int, int]]:
     places = [survey.sample, survey.asked, survey.hits, survey.borders, *(one["members"] for one in survey.clusters)]
     places_shown = list(
         dict.fromkeys(place for frame in places if not frame.is_empty() for place in frame.select("file", "row").rows())
     )
     rows = fetch(survey.files, places_shown)
+    sampled = [rows[place] for place in survey.sample.select("file", "row").rows()] if survey.sample.height else []
     relatives = look_up(store, version, survey.files, related(rows.values()))
     ours = {row["id"] for row in rows.values()}
     funnel = version.manifest["funnel"]
@@ -156,6 +154,7 @@ def _page(
     verdict = judge(version, book)
     parts: list[tuple[str, str, Html | None]] = [
         ("summary", "Summary", sections.summary(version, verdict, unassessed(version), names)),
+        ("examples", "Examples", examples(sampled, names)),
         ("funnel", "Funnel", sections.funnel(version, names)),
         ("representation", "Representation", representation(version, names)),
         ("sources", "Languages", sections.sources(survey.sources, names)),
@@ -184,13 +183,6 @@ def _page(
         "names": names | {row["language"]: language_name(row["language"]) for row in relatives.values()},
         "counts": [[*key, count] for key, count in sorted(survey.strata.items())],
     }
-    notes = (
-        []
-        if charts.available()
-        else [
-            "No charts: Matplotlib is not installed (pip install 'polycurate[report]'); the tables have the same data."
-        ]
-    )
     lead = (
         f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version "
         f"{version.version}."
@@ -198,7 +190,7 @@ def _page(
     shown = [(key, title, content) for key, title, content in parts if content is not None]
     sources = sorted({source for source, _ in survey.sources})
     section = rows_section(survey.strata, names, sources, drawn, name, seed)
-    return page(version, shown, section, data, [lead, *notes]), drawn, notes
+    return page(version, shown, section, data, [lead]), drawn
 
 
 def language_name(tag: str) -> str:

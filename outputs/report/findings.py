@@ -36,20 +36,19 @@ def scores(
     """For each score its distribution, its thresholds, and rows next to them."""
     if not survey.scores:
         return None
-    drawable = charts.available()
     chosen = [one for one in languages if any(one in score.counts for score in survey.scores.values())]
     # The number of charts is limited: if there are more, only the larger languages have their own.
     most = max(1, _CHARTS // max(1, sum(score.low < score.high for score in survey.scores.values())) - 1)
     own = chosen[:most]
     blocks = []
-    for at, score in enumerate(survey.scores.values()):
+    for score in survey.scores.values():
         parts: list[Html] = []
         for language in ("*", *own) if score.low < score.high else ():
             if language in score.counts:
                 parts.append(
                     tag(
                         "div",
-                        _spread(score, language, limits, names, f"s{at}-{len(parts)}", drawable),
+                        _spread(score, language, limits, names),
                         data_language=language,
                         class_="of-language",
                         hidden=language != "*",
@@ -108,9 +107,7 @@ def _reached(limit: Limit, score: Score) -> bool:
     return score.low < limit.value if limit.side == "below" else score.high > limit.value
 
 
-def _spread(
-    score: Score, language: str, limits: Sequence[Limit], names: Mapping[str, str], prefix: str, drawable: bool
-) -> Html:
+def _spread(score: Score, language: str, limits: Sequence[Limit], names: Mapping[str, str]) -> Html:
     mine = [one for one in limits if one.score == score.name and language in ("*", one.language)]
     counts, edges = score.counts[language], score.edges
     kept, gone, other = (int(one) for one in counts.sum(axis=0))
@@ -127,7 +124,8 @@ def _spread(
         rows,
         numbers=(1, 2, 3),
     )
-    return figure(charts.histogram(score, language, mine, about, prefix) if drawable else None, about, data_table)
+    lines = [(value, "present") for value in sorted({limit.value for limit in mine})]
+    return figure(charts.columns(edges, counts, lines, about), about, data_table)
 
 
 def _bin(score: Score, low: float, high: float) -> str:

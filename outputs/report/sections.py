@@ -11,6 +11,7 @@ from curate.steps.outputs import Version
 from outputs.licensing.gate import Verdict
 from outputs.report import charts
 from outputs.report.markup import Html, joined, table, tag
+from outputs.report.messages import messages
 
 MOST = 300
 _SERIES = 7
@@ -22,10 +23,8 @@ def section(name: str, title: str, *content: object) -> Html:
     return tag("section", tag("h2", title, id=f"{name}-title"), *content, id=name, aria_labelledby=f"{name}-title")
 
 
-def figure(chart: Html | None, caption: object, tables: object, summary: str = "The same as a table") -> Html:
-    """A chart with caption and the same data as a table; only the table if there is no chart."""
-    if chart is None:
-        return joined(tables)
+def figure(chart: Html, caption: object, tables: object, summary: str = "The same as a table") -> Html:
+    """A chart with caption and the same data as a table."""
     return tag("figure", chart, tag("figcaption", caption), tag("details", tag("summary", summary), tables))
 
 
@@ -83,30 +82,12 @@ def summary(
         ("Version", tag("code", version.version)),
         ("Built", f"{manifest['created_at'].replace('T', ' ')} with curate {manifest['software']['curate']}"),
     ]
-    messages = [
-        *(("alarm", "Alarm", one) for one in manifest.get("alarms", [])),
-        *(("warning", "Warning", one) for one in manifest.get("warnings", [])),
-    ]
-    for label, counts in unassessed.items():
-        most = ", ".join(f"{names.get(language, language)} {rows:,}" for language, rows in list(counts.items())[:12])
-        messages.append(
-            (
-                "note",
-                "Not assessed",
-                f"{label} could not assess {sum(counts.values()):,} rows; they are kept: {most}",
-            )
-        )
-    shown, more = cut(messages, 60)
-    message_list = tag(
-        "ul", [tag("li", tag("strong", f"{word}: "), text, class_=sort) for sort, word, text in shown], class_="told"
-    )
     return section(
         "summary",
         "Summary",
         tag("p", manifest["description"], class_="about") if manifest.get("description") else None,
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts"),
-        message_list if messages else tag("p", "The build reported no warnings."),
-        more,
+        messages(manifest, unassessed, names),
     )
 
 
@@ -249,9 +230,7 @@ def _reasons(
     )
 
 
-def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str, str]) -> Html | None:
-    if not charts.available():
-        return None
+def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str, str]) -> Html:
     largest = sorted(levels[-1][1], key=lambda language: -max(by.get(language, 0) for _, by in levels))
     some, others = largest[:_SERIES], largest[_SERIES:]
     parts = [(names[language], [by.get(language, 0) for _, by in levels]) for language in some]
@@ -261,7 +240,7 @@ def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str,
     links = [[rows_address(**step, language=language) for step in steps] for language in some]
     links += [[rows_address(**step) for step in steps]] if others else []
     about = "Rows left after each step: " + ", ".join(f"{label} {sum(by.values()):,}" for label, by in levels)
-    return charts.bars([label for label, _ in levels], parts, links, about, "levels")
+    return charts.bars([label for label, _ in levels], parts, links, about)
 
 
 def _levels_table(

@@ -14,7 +14,7 @@ import polars as pl
 from curate.catalog.docstrings import documented
 from curate.errors import ExportError
 from outputs.report import language_name
-from outputs.report.charts import number
+from outputs.report.charts import columns, number
 from outputs.report.markup import Html, joined, table, tag
 from outputs.report.sections import cut, share
 from outputs.view.filters import chooser
@@ -240,45 +240,13 @@ def _chart(asked: Asked, what_if: WhatIf) -> Html:
     if found is None:
         return tag("p", "No row in this language has this score.", class_="note")
     edges, counts = found
-    low, high = float(edges[0]), float(edges[-1])
-    tallest = int(counts.sum(axis=1).max()) or 1
-    bars, wide = [], 600 / len(counts)
-    for place, line in enumerate(counts.tolist()):
-        top = 100.0
-        for rows, sort in zip(line, ("kept", "dropped", "other"), strict=True):
-            if rows:
-                height = max(100 * rows / tallest, 0.8)
-                top -= height
-                bars.append(
-                    tag(
-                        "rect",
-                        class_=sort,
-                        x=f"{place * wide:.2f}",
-                        y=f"{max(top, 0):.2f}",
-                        width=f"{wide * 0.92:.2f}",
-                        height=f"{height:.2f}",
-                    )
-                )
-    lines = []
-    for sort, value in (("present", asked.present), ("moved", asked.value)):
-        if _is_number(value) and low <= float(value) <= high:  # type: ignore[arg-type]
-            at = f"{600 * (float(value) - low) / (high - low):.2f}"  # type: ignore[arg-type]
-            lines.append(tag("line", class_=sort, x1=at, x2=at, y1="0", y2="100"))
+    values = (("present", asked.present), ("moved", asked.value))
+    lines = [(float(value), sort) for sort, value in values if _is_number(value)]  # type: ignore[arg-type]
     kept, dropped, other = (int(one) for one in counts.sum(axis=0))
     whom = language_name(asked.language) if asked.language else "all languages"
     about = (
         f"{asked.threshold.score(asked.column)} in {whom}: {kept:,} rows kept, {dropped:,} dropped by this threshold, "
         f"{other:,} otherwise"
-    )
-    chart = tag(
-        "svg",
-        bars,
-        lines,
-        class_="columns",
-        viewbox="0 0 600 100",
-        preserveaspectratio="none",
-        role="img",
-        aria_label=about,
     )
     lined = [
         [f"{number(float(edges[place]))} – {number(float(edges[place + 1]))}", *(f"{one:,}" for one in line)]
@@ -294,15 +262,7 @@ def _chart(asked: Asked, what_if: WhatIf) -> Html:
             tag("span", "dropped otherwise", class_="key other"),
             tag("span", "threshold", class_="key line"),
         ),
-        chart,
-        tag(
-            "div",
-            tag("span", number(low)),
-            tag("span", number((low + high) / 2)),
-            tag("span", number(high)),
-            class_="axis",
-            aria_hidden="true",
-        ),
+        columns(edges, counts, lines, about),
         tag("figcaption", f"{about}. The outermost columns hold all beyond them."),
         tag(
             "details",

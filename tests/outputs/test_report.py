@@ -10,6 +10,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_bench import EXAM, OVERRIDE, SAID, SCRIPT, make_kinds, shared_store
 from typer.testing import CliRunner
@@ -17,8 +18,10 @@ from typer.testing import CliRunner
 from curate.cli.report import app
 from curate.engine.store.store import Store
 from curate.errors import ExportError, StoreError
-from outputs.report import charts, report
+from outputs.report import report
+from outputs.report.charts import bars, columns
 from outputs.report.markup import direction, joined, tag, text
+from outputs.report.messages import messages
 from outputs.report.page import embedded
 from outputs.report.thresholds import ProbedRow, limits
 
@@ -217,13 +220,7 @@ def test_the_same_version_gives_the_same_page(store, made, tmp_path):
     assert again.path.read_bytes() == made.path.read_bytes()
 
 
-@pytest.fixture
-def plain(monkeypatch):
-    """Charts take time, and most of what is tested has nothing to do with them."""
-    monkeypatch.setattr(charts, "available", lambda: False)
-
-
-def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path, plain):
+def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path):
     few = report(store, "sea", tmp_path / "few.html", sample=8)
     assert (few.kept, few.dropped) == (8, 8)
     page = few.path.read_text()
@@ -234,7 +231,7 @@ def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path, plai
     assert ["max_chars", "above", 600.0, True] in given["limits"]["shape.chars"]["zh"]  # whatever was drawn
 
 
-def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path, plain):
+def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path):
     wanted = next(row["id"] for row in data["rows"] if row["lang"] == "th" and not row["step"])
     none = report(store, "sea", tmp_path / "none.html", sample=0, rows=[wanted[:12]])
     given = json.loads(re.search(r'id="data">(.*?)</script>', none.path.read_text(), re.S)[1])
@@ -245,26 +242,64 @@ def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path, plain):
         report(store, "sea", tmp_path / "x.html", rows=["'; DROP"])
 
 
-def test_without_matplotlib_the_tables_are_there_and_it_is_said(store, tmp_path, plain):
-    made = report(store, "sea", tmp_path / "plain.html", sample=5)
-    page = made.path.read_text()
-    assert "polycurate[report]" in made.notes[0]
-    assert "<svg" not in page
-    assert "Rows left after each step" in page
-    assert Reader(page).wrong == []
-
-
-def test_charts_have_texts_and_the_colours_of_the_page(page):
-    pytest.importorskip("matplotlib")
+def test_charts_have_the_numbers_of_the_tables_and_the_colours_of_the_page(page):
     drawn = re.findall(r"<svg.*?</svg>", page, re.S)
     assert len(drawn) > 10
-    assert any("shape.chars</text>" in one for one in drawn)
-    assert not re.search(r"(?:fill|stroke): #", "".join(drawn))
-    assert "var(--kept)" in page
-    assert "var(--dropped)" in page
+    assert not re.search(r"(?:fill|stroke)[:=]", "".join(drawn))
+    [levels] = re.findall(r'<div class="levels".*?</figure>', page, re.S)
+    widths = [float(one) for one in re.findall(r"width:([\d.]+)%", levels)]
+    totals = [int(one) for one in re.findall(r'<span class="number">(\d+)</span></div>', levels)]
+    assert totals == [65, 56, 54, 53] and sum(widths) == pytest.approx(100 * sum(totals) / 65, abs=0.1)
 
 
-def test_what_cannot_be_written_is_said(store, tmp_path, plain):
+def test_columns_are_as_high_as_their_rows_and_few_are_seen():
+    edges = np.array([0.0, 0.5, 1.0])
+    drawn = columns(
+        edges, np.array([[1000, 1, 0], [500, 0, 0]]), [(0.25, "present"), (0.75, "moved"), (2, "moved")], "x"
+    )
+    rects = [dict(re.findall(r'(\w+)="([^"]*)"', one)) for one in re.findall(r"<rect [^>]*>", drawn)]
+    heights = [float(one["height"]) for one in rects]
+    assert heights[0] == pytest.approx(100 * 1000 / 1001, abs=0.01) and heights[2] == pytest.approx(49.95, abs=0.01)
+    assert heights[1] == 1.5 and rects[1]["class"] == "dropped"  # one row beside a thousand
+    assert re.findall(r'<line class="(\w+)" x1="([\d.]+)"', drawn) == [("present", "150.00"), ("moved", "450.00")]
+    assert "1,001 rows" in drawn and "right:25.00%" in drawn
+    assert "<a" not in bars(["read"], [("en", [0])], [["#rows"]], "nothing")  # and no division by zero
+
+
+def test_warnings_of_one_form_are_one_and_what_concerns_languages_comes_first():
+    names = {"sw": "Swahili", "yo": "Yoruba", "is": "Icelandic", "en": "English"}
+    said = {
+        "warnings": [
+            "respond: 3 answers were cut off",
+            *(f"retrieve: e5 does not know {one}; rows in it get nothing" for one in ("sw", "yo", "is")),
+            "this is slow",
+        ],
+        "alarms": ["shape drops 40 % of Yoruba <b>", "shape drops 12 % of Swahili <b>"],
+        "languages": {"sw": 7, "yo": 9, "en": 100},
+    }
+    made = messages(said, {"similarity": {"sw": 7, "en": 3}}, names)
+    told = [re.sub(r"<[^>]*>", "", one) for one in re.findall(r'<li class="\w+">(.*?)(?=<li class=|$)', made)]
+    assert [one[:44] for one in told] == [
+        "Alarm: shape drops 40 % of Yoruba &lt;b&gt;a",
+        "Warning: retrieve: e5 does not know sw; rows",
+        "Not assessed: similarity could assess no row",
+        "Not assessed: similarity could not assess so",
+        "Warning: respond: 3 answers were cut off",
+        "Warning: this is slow",
+    ]
+    assert "and 1 more of this form" in told[0] and "and 2 more of this form" in told[1]
+    assert "Swahili (7): 7 rows, which are kept" in told[2]
+    assert messages({"languages": {}}, {}, {}) == "<p>The build reported no warnings.</p>"
+
+
+def test_examples_near_the_top_are_of_many_languages(page):
+    top = page[page.index('id="examples"') : page.index('id="funnel"')]
+    kept, dropped = top.split("<h3>Dropped</h3>")
+    assert len(set(re.findall(r'class="text" lang="(\w+)"', kept))) == 8
+    assert len(re.findall(r'href="#row=[0-9a-f]{32}"', dropped)) == 8 and "shape: max_chars" in dropped
+
+
+def test_what_cannot_be_written_is_said(store, tmp_path):
     with pytest.raises(ExportError, match="is a folder"):
         report(store, "sea", tmp_path)
     with pytest.raises(StoreError, match="no dataset 'se'"):
@@ -274,7 +309,7 @@ def test_what_cannot_be_written_is_said(store, tmp_path, plain):
         report(store, "sea", tmp_path / "file" / "x.html")
 
 
-def test_the_command_writes_the_file_and_says_what_is_in_it(store, data, tmp_path, plain):
+def test_the_command_writes_the_file_and_says_what_is_in_it(store, data, tmp_path):
     to = tmp_path / "sub" / "page.html"
     wanted = data["rows"][0]["id"]
     done = CliRunner().invoke(
@@ -293,7 +328,7 @@ def kinds(tmp_path_factory) -> Store:
     return make_kinds(tmp_path_factory.mktemp("kinds") / "store")
 
 
-def test_preferences_pairs_and_documents_have_a_report_too(kinds, tmp_path, plain):
+def test_preferences_pairs_and_documents_have_a_report_too(kinds, tmp_path):
     for name, said in (("pairs", "the same in English"), ("texts", "a running text"), ("likes", "a better answer")):
         made = report(kinds, name, tmp_path / f"{name}.html")
         page = made.path.read_text()
@@ -309,7 +344,7 @@ def test_preferences_pairs_and_documents_have_a_report_too(kinds, tmp_path, plai
     ]
 
 
-def test_a_version_without_rows_has_a_report(kinds, tmp_path, plain):
+def test_a_version_without_rows_has_a_report(kinds, tmp_path):
     made = report(kinds, "nothing", tmp_path / "empty.html")
     assert (made.kept, made.dropped) == (0, 2)
     assert Reader(made.path.read_text()).wrong == []

@@ -160,7 +160,6 @@ def test_dark_and_light_follow_the_reader_and_his_choice(opened):
 
 
 def test_charts_take_the_colours_of_the_page_and_the_chosen_language(opened):
-    pytest.importorskip("matplotlib")
     opened.execute_script("document.querySelectorAll('details.score').forEach((one) => { one.open = true; })")
     seen = [part for part in all_of(opened, ".of-language") if part.is_displayed()]
     assert seen
@@ -169,10 +168,21 @@ def test_charts_take_the_colours_of_the_page_and_the_chosen_language(opened):
     assert {part.get_attribute("data-language") for part in all_of(opened, ".of-language") if part.is_displayed()} == {
         "ar"
     }
-    label = next(text for text in all_of(opened, ".of-language[data-language='ar'] svg text") if text.text)
-    assert label.value_of_css_property("fill") == one(opened, "body").value_of_css_property("color").replace(
-        "rgba", "rgb"
-    ).replace(", 1)", ")")
+    rect = one(opened, ".of-language[data-language='ar'] svg rect.kept")
+    kept = opened.execute_script("return getComputedStyle(document.documentElement).getPropertyValue('--kept')")
+    assert rect.value_of_css_property("fill") == _rgb(kept)
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                           {"width": 380, "height": 800, "deviceScaleFactor": 1, "mobile": True})  # fmt: skip
+    try:  # letters keep their size on a phone
+        sizes = {text.value_of_css_property("font-size") for text in all_of(opened, ".axis span, .levels .name")}
+        assert min(float(size.removesuffix("px")) for size in sizes) >= 12
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def _rgb(written: str) -> str:
+    digits = written.strip().lstrip("#")
+    return f"rgb({', '.join(str(int(digits[at : at + 2], 16)) for at in (0, 2, 4))})"
 
 
 def test_it_is_walked_through_with_the_keyboard(opened):

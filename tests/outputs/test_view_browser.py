@@ -79,7 +79,7 @@ def marks(browser) -> list[str]:
 
 
 def test_a_number_of_the_funnel_leads_to_the_rows_that_were_dropped(opened):
-    one(opened, "a[href*='state=dropped'][href*='language=zh']").click()  # a bar; without Matplotlib a number
+    one(opened, "a[href*='state=dropped'][href*='language=zh']").click()  # a bar
     wait(lambda: all_of(opened, "#rows > details"))
     [row] = all_of(opened, "#rows > details")
     row.find_element("css selector", "a.to-row").click()
