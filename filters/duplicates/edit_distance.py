@@ -56,4 +56,4 @@ def pairs(
         (columns.numbers[rows], columns.number_count[rows]) if vetoes.numbers else None,
         memory,
     )
-    return minhash.similar_pairs(table, similarity, measure, sizes, veto)
+    return minhash.similar_pairs(table, similarity, measure, sizes, veto if vetoes.any else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,8 @@ CROWD, _NEIGHBOURS = 128, 32
 _PAIRS = 1 << 21
 _CHUNK = 1 << 16
 _ESTIMATE = 4.0
+# Bands that are compared at once with the earlier ones.
+_BANDS = 16
 
 
 @dataclass(frozen=True)
@@ -149,13 +151,14 @@ class BandTable:
     crowded: dict[int, list[np.uint64]] = field(default_factory=dict)
     """Band → keys of the buckets in which not every pair was compared; filled during the search."""
 
-    def numbers_of(self, band: int) -> Places:
-        """The positions in a signature that make a band."""
+    @cached_property
+    def positions(self) -> Places:
+        """The positions in a signature that make each band, shape (bands, width)."""
         whole = self.signatures.shape[1]
-        turn, place = divmod(band, whole // self.width)
-        order = np.arange(whole) if turn == 0 else np.random.default_rng(turn).permutation(whole)
-        chosen: Places = order[place * self.width : (place + 1) * self.width]
-        return chosen
+        each = whole // self.width
+        turns = range(-(-self.bands // each))
+        orders = [np.random.default_rng(turn).permutation(whole) if turn else np.arange(whole) for turn in turns]
+        return np.concatenate([one[: each * self.width].reshape(each, self.width) for one in orders])[: self.bands]
 
     def keys(self, bands: range) -> Hashes:
         """The keys of some bands, shape (bands, texts)."""
@@ -164,7 +167,7 @@ class BandTable:
             part = slice(start, start + _CHUNK)
             made = self.signatures[self.rows[part]]
             for number, band in enumerate(bands):
-                keys[number, part] = band_keys(made[:, self.numbers_of(band)], self.block[part])
+                keys[number, part] = band_keys(made[:, self.positions[band]], self.block[part])
         return keys
 
 
@@ -180,7 +183,7 @@ def candidates(table: BandTable) -> Iterator[tuple[int, Places, Places]]:
 
 
 def _meetings(band: int, keys: Hashes, table: BandTable) -> Iterator[tuple[Places, Places]]:
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     keys = keys[order]
     new = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
     starts = np.flatnonzero(new)
@@ -275,17 +278,22 @@ def similar_pairs(
 def _promising(table: BandTable, band: int, left: Places, right: Places, least: float) -> npt.NDArray[np.bool_]:
     """The pairs whose signatures agree often enough, and that were not compared in an earlier band."""
     agree = table.signatures[table.rows[left]] == table.signatures[table.rows[right]]
-    good = np.flatnonzero(agree.mean(axis=1) >= least)
-    for earlier in range(band):
-        if not len(good):
-            break
-        numbers = table.numbers_of(earlier)
-        met = agree[np.ix_(good, numbers)].all(axis=1)
-        if (crowds := table.crowded.get(earlier)) and met.any():
-            at = left[good]
-            keys = band_keys(table.signatures[table.rows[at]][:, numbers], table.block[at])
-            met &= ~np.isin(keys, np.array(crowds, np.uint64))
-        good = good[~met]
+    good = np.flatnonzero(np.count_nonzero(agree, axis=1) / agree.shape[1] >= least)
+    met = np.zeros(len(good), bool)
+    crowded = [earlier for earlier in table.crowded if earlier < band]
+    usual = np.setdiff1d(np.arange(band), crowded)
+    for start in range(0, len(usual), _BANDS):
+        open_ = np.flatnonzero(~met)
+        positions = table.positions[usual[start : start + _BANDS]]
+        met[open_] = agree[good[open_]][:, positions].all(axis=2).any(axis=1)
+    for earlier in crowded:
+        # Not every pair of a crowded bucket was compared.
+        again = np.flatnonzero(~met)
+        again = again[agree[np.ix_(good[again], table.positions[earlier])].all(axis=1)]
+        at = left[good[again]]
+        keys = band_keys(table.signatures[table.rows[at]][:, table.positions[earlier]], table.block[at])
+        met[again] = ~np.isin(keys, np.array(table.crowded[earlier], np.uint64))
+    good = good[~met]
     new = np.zeros(len(left), bool)
     new[good] = True
     return new

@@ -26,6 +26,7 @@ from curate.text import segmentation as text
 # Languages that write a dotless and a dotted i as two letters, in both cases.
 _DOTTED = frozenset({"tr", "az", "gag", "crh"})
 _APOSTROPHES = "'\u2018\u2019\u02bc\uff07"
+_APOSTROPHE_AND_MARK = rf"[{_APOSTROPHES}][\p{{M}}\u1160-\u11ff]"
 # All but punctuation that changes the meaning: C# and C, @name and name, 5% and 5, AT&T, a*b, and/or.
 _PUNCTUATION = r"(?V1)[\p{P}--[#@%&*/\\\uff03\uff20\uff05\uff06\uff0a\uff0f\uff3c]]+"
 # Quotation marks, apostrophes and dashes of all shapes; two single ones are one double.
@@ -99,13 +100,17 @@ class Normalization:
 
     def finish(self, texts: pl.Series) -> pl.Series:
         """The second part of normalisation, for texts from :meth:`clean`."""
-        if self.punctuation == "ignore":
-            texts = self._unicode(texts)
-            bare = self._whitespace(_without_punctuation(texts))
-            whole = self._whitespace(texts)
-            frame = pl.DataFrame({"bare": bare, "whole": whole})
-            return frame.select(pl.when(pl.col("bare").str.contains(r"\S")).then("bare").otherwise("whole")).to_series()
-        return self._whitespace(texts)
+        if self.punctuation == "keep":
+            return self._whitespace(texts)
+        texts = self._unicode(texts)
+        bare = _without_punctuation(texts, collapse=self.whitespace == "collapse")
+        # Only a mark behind an apostrophe that is gone can make another character than before.
+        joined = texts.str.contains(_APOSTROPHE_AND_MARK)
+        bare = self._whitespace(bare) if self.whitespace == "remove" or joined.any() else self._spaces(bare)
+        nothing = ~bare.str.contains(r"\S")
+        if not nothing.any():
+            return bare
+        return bare.clone().scatter(nothing.arg_true(), self._whitespace(texts.filter(nothing)))
 
     def _folded(self, texts: pl.Series, language: pl.Series) -> pl.Series:
         dotted = language.str.extract(r"^([a-z]+)", 1).is_in(list(_DOTTED)).to_list()
@@ -129,11 +134,15 @@ class Normalization:
         return _only(texts, "[^\\x00-\\x7f]", lambda part: part.str.normalize("NFKC" if form == "nfkc" else "NFC"))
 
     def _whitespace(self, texts: pl.Series) -> pl.Series:
+        return self._unicode(self._spaces(texts))
+
+    def _spaces(self, texts: pl.Series) -> pl.Series:
         if self.whitespace == "keep":
-            return self._unicode(texts)
+            return texts
         if self.whitespace == "remove":
-            return self._unicode(texts.str.replace_all(r"\s+", ""))
-        return self._unicode(texts.str.replace_all(r"\s+", " ").str.strip_chars(" "))
+            return texts.str.replace_all(r"\s+", "")
+        spaced = _only(texts, r"\s{2,}|[\s--\x20]", lambda part: part.str.replace_all(r"\s+", " "))
+        return spaced.str.strip_chars(" ")
 
 
 def strip_html(one: str) -> str:
@@ -171,6 +180,8 @@ def _fold_quotes(texts: pl.Series) -> pl.Series:
 
 
 _DROPPED, _SEPARATOR, _DIGIT = 1, 2, 4
+# Characters at a time that stay in the processor's cache.
+_AT_ONCE = 1 << 16
 
 
 @cache
@@ -186,16 +197,17 @@ def _punctuation_table() -> npt.NDArray[np.uint8]:
     return table
 
 
-def _without_punctuation(texts: pl.Series) -> pl.Series:
+def _without_punctuation(texts: pl.Series, *, collapse: bool) -> pl.Series:
+    """The texts with a blank for punctuation; ``collapse``: with one blank where several would follow each other."""
     # An apostrophe joins (don't = dont); other punctuation separates (well-known = well known).
     parts = [
         pl.Series(dtype=pl.String),
-        *(_bare(batch) for batch in text.batches(texts)),
+        *(_bare(batch, collapse) for batch in text.batches(texts, _AT_ONCE)),
     ]
     return pl.concat(parts)
 
 
-def _bare(texts: pl.Series) -> pl.Series:
+def _bare(texts: pl.Series, collapse: bool) -> pl.Series:
     points, offsets = text.code_points(texts)
     flags = _punctuation_table()[points]
     there = flags != _DROPPED
@@ -205,6 +217,13 @@ def _bare(texts: pl.Series) -> pl.Series:
     next_digit[:-1] = flags[1:] == _DIGIT
     lasts = ends[1:][np.diff(ends) > 0] - 1
     next_digit[lasts] = False  # what follows is another text
-    whole = np.where((flags == _SEPARATOR) & ~next_digit, np.uint32(0x20), kept).tobytes().decode("utf-32-le")
+    signs = np.where((flags == _SEPARATOR) & ~next_digit, np.uint32(0x20), kept)
+    if collapse:
+        blank = signs == 0x20
+        there = ~blank
+        there[1:] |= ~blank[:-1]
+        there[ends[:-1][np.diff(ends) > 0]] = True  # what comes before is another text
+        signs, ends = signs[there], np.concatenate([[0], np.cumsum(there)])[ends]
+    whole = signs.tobytes().decode("utf-32-le")
     at = ends.tolist()
     return pl.Series([whole[start:end] for start, end in pairwise(at)], dtype=pl.String)

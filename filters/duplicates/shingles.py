@@ -66,6 +66,8 @@ SIZES: Mapping[str, int] = MappingProxyType(
     }
 )
 _LONGEST = 8
+# Characters at a time that stay in the processor's cache.
+_BATCH = 1 << 16
 _CODE_POINTS = sys.maxunicode + 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -155,7 +157,7 @@ def shingles(texts: pl.Series, sizes: Mapping[str, int] = MappingProxyType({})) 
     chosen = tuple(sorted(sizes.items()))
     hashes: list[Hashes] = [np.zeros(0, np.uint64)]
     counts: list[Places] = [np.zeros(1, np.int64)]
-    for batch in text.batches(texts):
+    for batch in text.batches(texts, _BATCH):
         hashed, count = _of_batch(batch, chosen)
         hashes.append(hashed)
         counts.append(count)
@@ -198,11 +200,13 @@ def _of_batch(texts: pl.Series, sizes: tuple[tuple[str, int], ...]) -> tuple[Has
     padded[places] = units
     whole = len(padded) - longest + 1
     hashes = np.empty(len(units), np.uint64)
-    hashed = np.zeros(whole, np.uint64)
+    hashed, shifted = np.zeros(whole, np.uint64), np.empty(whole, np.uint64)
     with np.errstate(over="ignore"):
         for number in range(longest):
-            hashed = (hashed ^ padded[number : number + whole]) * _GOLDEN
-            hashed ^= hashed >> np.uint64(29)
+            hashed ^= padded[number : number + whole]
+            hashed *= _GOLDEN
+            np.right_shift(hashed, np.uint64(29), out=shifted)
+            hashed ^= shifted
             ready = size == number + 1
             if ready.all():
                 hashes = hashed[places]

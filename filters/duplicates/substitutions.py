@@ -70,6 +70,11 @@ class Vetoes:
     negation: bool = True
     words: bool = True
 
+    @property
+    def any(self) -> bool:
+        """Whether any pair can be kept apart."""
+        return self.numbers or self.negation or self.words
+
     def of(
         self,
         left: Sequence[str],

@@ -51,7 +51,12 @@ class Summarizer:
         clean = [self.same.clean(one, language) for one, language in zip(texts, languages, strict=True)]
         normal = [self.same.finish(one) for one in clean]
         # The form with whitespace is kept for comparing words; near methods never compare whitespace.
-        whole = normal if self.method == "exact" else [one.str.replace_all(r"\s+", "") for one in normal]
+        blank = (" ", True) if self.same.whitespace == "collapse" else (r"\s+", False)
+        whole = (
+            normal
+            if self.method == "exact"
+            else [one.str.replace_all(blank[0], "", literal=blank[1]) for one in normal]
+        )
         columns = {**self._common(rows, texts, whole)}
         if self.method != "exact":
             clean = [one.str.replace_all(r"\s+", " ") for one in clean]

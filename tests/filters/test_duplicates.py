@@ -16,7 +16,7 @@ from settling import settle
 
 from curate.catalog.params import Mark
 from curate.rows import Kind
-from filters.duplicates.normalize import Normalization
+from filters.duplicates.normalize import _APOSTROPHE_AND_MARK, Normalization
 from filters.duplicates.step import Duplicates
 
 
@@ -257,3 +257,15 @@ def test_the_normal_form_is_that_of_plain_python(
     again = same.normalize(pl.Series(found, dtype=pl.String), pl.Series([language] * len(found))).to_list()
     if punctuation == "keep":
         assert again == found
+
+
+def test_only_marks_and_jamo_make_another_character_of_the_one_before_them() -> None:
+    # Why text that is normal is still normal without punctuation, unless one of these follows an apostrophe.
+    pairs = (unicodedata.decomposition(chr(point)).split() for point in range(0x110000))
+    seconds = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
+    seconds |= {chr(point) for point in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
+    assert len(seconds) > 60
+    assert all(pl.select(pl.lit("'" + one).str.contains(_APOSTROPHE_AND_MARK)).item() for one in seconds)
+    step = Normalization(punctuation="ignore")
+    texts = pl.Series(["e'\u0301 x", "ᄀ'ᅡ", "l'\u00e9t\u00e9 - a  .  b", "...", "'"])
+    assert step.finish(texts).to_list() == ["é x", "가", "lété a b", "...", "'"]

@@ -147,3 +147,25 @@ def test_a_copy_with_a_heading_or_without_its_end_is_found_by_default(make: Any,
     found = settle(Duplicates(method="minhash"), [rows], context, tmp_path)
     assert [one["keep"] for one in found] == [True, False, False, True, True, True, False, True, True, False, True]
     assert {one["duplicate_of"] for one in found[1:3]} == {rows.ids[0]}
+
+
+SIGNS = st.text(st.sampled_from("aÄжक\u0941中一三 \n.,;'’:!-−*/+=<>$%#^()|12३,٣²½"), max_size=40)
+
+
+@given(st.lists(SIGNS, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_numbers_are_the_same_whatever_the_letters_between_them(texts: list[str]) -> None:
+    assert mismatch_veto.numbers(pl.Series(texts, dtype=pl.String)) == [mismatch_veto._numbers_in(one) for one in texts]
+
+
+PARTS = st.sampled_from(["no", "not", "n't", "t", "never", "'", "’", " ", "1", ".", "K", "ot", "É", "\u0301"])
+NEGATED = st.lists(PARTS, max_size=12).map("".join)
+
+
+@given(st.lists(NEGATED, min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_no_negation_is_missed_by_the_first_look(texts: list[str]) -> None:
+    tags = ["en"] * len(texts)
+    few = mismatch_veto.negations(pl.Series(texts), pl.Series(tags))
+    many = mismatch_veto.negations(pl.Series(texts * 200), pl.Series(tags * 200))
+    assert many == few * 200
