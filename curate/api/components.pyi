@@ -2333,6 +2333,7 @@ class DatasetMethods:
         language: Sequence[str] | Mapping[str, Any] | None = None,
         prompt_language: Sequence[str] | Mapping[str, Any] | None = None,
         source: Sequence[str] | Mapping[str, Any] | None = None,
+        any: Sequence[Mapping[str, Any]] = ...,
         complete: Sequence[str] | None = None,
         unassessed: Literal["keep", "drop"] = "keep",
         as_: str = ...,
@@ -2345,6 +2346,8 @@ class DatasetMethods:
             language: The languages that are kept, or ``{not: […]}``.
             prompt_language: The same for the language of the prompt, or of the source side of a pair.
             source: The sources whose rows are kept, or ``{not: […]}``.
+            any: Alternatives, of which a row has to meet one: ``[{scores: {judge: {min: 7}}}, {source:
+                [people]}]``.
             complete: Keep only items (``group_id``) that have, after the other conditions, a row in each of these
                 languages: exactly one, the first.
             unassessed: What to do with a row that lacks a score.

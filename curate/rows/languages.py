@@ -212,6 +212,8 @@ def script(tag: str) -> str:
 def known_script(tag: str) -> str | None:
     """The ISO 15924 code of the script that a tag names, or of the one that CLDR says the language is written in; None
     if unknown."""
+    import langcodes
+
     return script(tag) if langcodes.Language.get(tag).script or _has_likely_subtags(base(tag)) else None
 
 
@@ -219,6 +221,8 @@ def known_script(tag: str) -> str | None:
 def region(tag: str) -> str | None:
     """The ISO 3166 code of the region that a tag names, or of the one where CLDR expects the language (``sw`` →
     ``TZ``); None if unknown."""
+    import langcodes
+
     language = langcodes.Language.get(tag)
     expected = language.maximize().territory if _has_likely_subtags(base(tag)) else None
     return language.territory or (expected if expected != "ZZ" else None)
@@ -228,6 +232,8 @@ def region(tag: str) -> str | None:
 def _has_likely_subtags(base: str) -> bool:
     """Whether CLDR knows where a language is spoken and how it is written. Of all others langcodes says what it says of
     ``und``: Latin letters, in the United States."""
+    import langcodes
+
     found, unknown = (langcodes.Language.make(language=one).maximize() for one in (base, UNKNOWN))
     same = (found.script, found.territory) == (unknown.script, unknown.territory)
     return base != UNKNOWN and (not same or bool(speakers(base)))
@@ -239,6 +245,8 @@ def speakers(tag: str) -> int | None:
 
     People who speak several languages count for each.
     """
+    import langcodes
+
     return langcodes.Language.get(tag).speaking_population() or None
 
 
