@@ -192,7 +192,7 @@ def test_files_with_the_same_keys_are_translations_with_measured_thresholds(tmp_
     for tag in ("ar", "en", "hi"):
         items = zip(("sky", "tea", "sea", "sun"), said(tag), strict=True)
         jsonl(tmp_path / f"{tag}.jsonl", [{"item": i, "prompt": ask, "response": told} for i, (ask, told) in items])
-    made = curate.new_catalog(tmp_path / "*.jsonl", to=tmp_path)
+    made = curate.new_catalog(tmp_path / "*.jsonl", folder=tmp_path)
     told = yaml.safe_load(made.text)
     assert told["sources"]["en"]["key"] == "{item}" and "translation_of" not in told["sources"]["en"]
     for tag in ("ar", "hi"):
@@ -208,7 +208,7 @@ def test_files_with_the_same_keys_are_translations_with_measured_thresholds(tmp_
 def test_files_of_the_same_length_are_compared_before_they_are_called_translations(tmp_path):
     for tag in ("ar", "en", "hi"):
         (tmp_path / f"{tag}.txt").write_text("\n".join(TEXTS[tag]) + "\n", encoding="utf-8")
-    made = curate.new_catalog(tmp_path / "*.txt", to=tmp_path)
+    made = curate.new_catalog(tmp_path / "*.txt", folder=tmp_path)
     told = yaml.safe_load(made.text)["sources"]
     assert told["ar"]["translation_of"] == "en" and told["ar"]["key"] == told["en"]["key"] == "{@row}"
     assert "translation_of" not in told["hi"] and "# translation_of: en" in made.text  # nothing here compares Hindi
@@ -218,7 +218,7 @@ def test_files_of_the_same_length_are_compared_before_they_are_called_translatio
     jsonl(tmp_path / "other" / "ar.jsonl", [{"id": at, "text": text} for at, text in enumerate(TEXTS["ar"])])
     turned = enumerate([*TEXTS["en"][2:], *TEXTS["en"][:2]])
     jsonl(tmp_path / "other" / "en.jsonl", [{"id": at, "text": text} for at, text in turned])
-    made = curate.new_catalog(tmp_path / "other", to=tmp_path / "other")  # the same numbers, other texts
+    made = curate.new_catalog(tmp_path / "other", folder=tmp_path / "other")  # the same numbers, other texts
     assert "translation_of" not in made.text and "key:" not in made.text
 
 
@@ -230,11 +230,11 @@ def test_a_file_is_in_the_language_of_most_of_its_rows(tmp_path):
     ]
     english = "Put it into boiling water for seven minutes, then cool it."
     jsonl(tmp_path / "rows.jsonl", [{"text": one} for one in [*swahili, english]])
-    made = curate.new_catalog(tmp_path / "rows.jsonl", to=tmp_path)
+    made = curate.new_catalog(tmp_path / "rows.jsonl", folder=tmp_path)
     assert yaml.safe_load(made.text)["sources"]["rows"]["language"] == "sw"
     jsonl(tmp_path / "unclear.jsonl", [{"text": one} for one in ["1 2 3", "x = 4", "7", english]])
     with pytest.raises(SourceError, match=r"could not be told \(en 1, unclear 3\); set it: --set language=TAG"):
-        curate.new_catalog(tmp_path / "unclear.jsonl", to=tmp_path / "b")
+        curate.new_catalog(tmp_path / "unclear.jsonl", folder=tmp_path / "b")
 
 
 def test_languages_are_told_row_by_row(tmp_path):

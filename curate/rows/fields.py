@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.rows.extras import extras_in
 from curate.rows.kinds import Kind, payload
@@ -148,6 +147,8 @@ def message_parts(table: pa.Table, column: str, parts: Sequence[str]) -> pl.Seri
     # All parts of a message take thirty times as long to convert as its role and content.
     inner = messages.flatten()
     some = pa.StructArray.from_arrays([inner.field(name) for name in parts], list(parts))
+    import pyarrow.compute as pc  # a tenth of a second, which a check of a catalog need not wait
+
     offsets = pc.subtract(messages.offsets, messages.offsets[0])
     return pl.Series(column, pl.from_arrow(pa.ListArray.from_arrays(offsets, some)))
 
