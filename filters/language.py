@@ -55,7 +55,7 @@ class Language(ScoreStep):
     assesses: ClassVar[str] = "score"
     identifies: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 
     model: IdentifierName = "ensemble"
@@ -160,6 +160,8 @@ class Language(ScoreStep):
         tags = frame["expected"].to_list()
         enough = (frame["letters"] >= self.min_letters).to_numpy()
         supported = np.asarray([known.supports(tag) for tag in tags], bool)
+        # Of a language that CLDR does not know, the usual script is a guess (Latin), and no text may fail for a guess.
+        written = np.asarray([languages.known_script(tag) is not None for tag in tags], bool)
         ask = np.flatnonzero(enough & supported)
         score, other = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
         labels = np.full(len(tags), None, dtype=object)
@@ -179,7 +181,7 @@ class Language(ScoreStep):
             {
                 "row": frame["row"],
                 "score": pl.Series(score, nan_to_null=True).round(4),
-                "script": frame["share"].set(pl.Series(~enough), None).round(4),
+                "script": frame["share"].set(pl.Series(~(enough & written)), None).round(4),
                 "other": pl.Series(other, nan_to_null=True).round(4),
                 "letters": frame["letters"],
                 "found": pl.Series(labels.tolist(), dtype=pl.String),

@@ -64,6 +64,15 @@ def test_every_sentence_is_dropped_under_another_language(make: Any, decided: An
         assert [each for each, reason in zip(others, found, strict=True) if reason not in ("language", "script")] == []
 
 
+def test_a_script_that_nobody_knows_is_not_checked(make: Any, decided: Any, context: Any) -> None:
+    # CLDR has neither Evenki nor Assyrian; their usual script would be Latin, as that of an unknown language.
+    rows = documents(make, ("evn", SENTENCES["ru"]), ("aii", SENTENCES["ar"]))
+    assert Language().score(rows, context, None)["script"].to_list() == [None, None]
+    assert decided(Language(), rows, context) == [None] * 2
+    named = documents(make, ("evn-Cyrl", SENTENCES["ru"]), ("evn-Cyrl", SENTENCES["el"]), ("aii-Syrc", SENTENCES["ar"]))
+    assert decided(Language(), named, context) == [None, "script", "script"]
+
+
 def test_the_script_is_part_of_the_language(make: Any, decided: Any, context: Any) -> None:
     romanised = "kripya mujhe bataiye ki chai kaise banayi jati hai aur usme kya dalte hain"
     rows = documents(
