@@ -16,7 +16,7 @@ from curate.guard import check_packages
 
 if TYPE_CHECKING:
     from curate.api.built import Dataset, dataset
-    from curate.api.catalog import Catalog, DatasetBuilder, load_catalog
+    from curate.api.catalog import Catalog, DatasetSteps, load_catalog
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, plan, schema
     from curate.api.languages import languages
     from curate.api.looking import diff_rows, head, preview, why
@@ -66,7 +66,7 @@ _MODULES = {
         "plan",
         "schema",
     ),
-    "curate.api.catalog": ("Catalog", "DatasetBuilder", "load_catalog"),
+    "curate.api.catalog": ("Catalog", "DatasetSteps", "load_catalog"),
     "curate.api.built": ("Dataset", "dataset"),
     "curate.api.languages": ("languages",),
     "curate.api.looking": ("diff_rows", "head", "preview", "why"),
@@ -131,7 +131,7 @@ __all__ = [
     "ContextWindowError",
     "CurateError",
     "Dataset",
-    "DatasetBuilder",
+    "DatasetSteps",
     "DatasetsFailedError",
     "DiskFullError",
     "ExecutorError",

@@ -159,6 +159,14 @@ def test_a_cell_that_runs_again_replaces_what_it_made(catalog, monkeypatch):
     assert step.params.min_chars[""] == 2
 
 
+def test_forgotten_rows_stay_away_from_a_catalog_that_is_in_memory(catalog):
+    made = catalog.dataset("mine").from_("talk").shape()
+    row = curate.dataset(made.build(progress=False)).to_polars()["id"][0]
+    curate.forget(rows=[row], catalog=catalog)
+    again = made.build(progress=False)
+    assert again.rows == 1 and row not in curate.dataset(again).to_polars()["id"]
+
+
 def test_notebooks_complete_steps_and_their_parameters(catalog):
     made = catalog.dataset("mine").from_("talk")
     assert {"language", "translate", "output", "from_"} <= set(dir(made))
@@ -167,7 +175,7 @@ def test_notebooks_complete_steps_and_their_parameters(catalog):
     assert inspect.signature(made.translate).parameters["to"].default is inspect.Parameter.empty
     assert (inspect.getdoc(made.translate) or "").startswith("Translates rows into other languages.")
     made.language(min=0.5, as_="lid")
-    assert repr(made) == "<DatasetBuilder mine: lid>" and "min=0.5" in made._repr_html_()
+    assert repr(made) == "<DatasetSteps mine: lid>" and "min=0.5" in made._repr_html_()
 
 
 # -------------------------------------------------------------------------------------------------------------- editors
@@ -202,6 +210,6 @@ cat.soruce
     ).stdout  # fmt: skip
     said = {int(one.split(":")[1]): one for one in found.splitlines() if ": error:" in one}
     assert list(said) == [7, 8, 9, 10, 11], found
-    assert 'Revealed type is "curate.api.catalog.DatasetBuilder"' in found
+    assert 'Revealed type is "curate.api.catalog.DatasetSteps"' in found
     assert 'no attribute "languag"' in said[7] and 'keyword argument "mim" for "language"' in said[8]
     assert 'expected "float | Mapping[str, float | None] | None"' in said[9] and 'no attribute "soruce"' in said[11]

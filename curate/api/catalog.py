@@ -125,7 +125,7 @@ class Catalog(LoadedCatalog, CatalogMethods):
         seed: int = 0,
         target: Mapping[str, Any] | None = None,
         description: str = "",
-    ) -> DatasetBuilder:
+    ) -> DatasetSteps:
         """Adds a dataset; the methods of what is returned add its inputs and steps.
 
         Args:
@@ -139,7 +139,7 @@ class Catalog(LoadedCatalog, CatalogMethods):
         """
         given = {"description": description or None, "splits": splits, "seed": seed or None, "target": target}
         self._add("datasets", name, {key: value for key, value in given.items() if value is not None})
-        return DatasetBuilder(self, name)
+        return DatasetSteps(self, name)
 
     def _add(self, section: str, name: str, values: dict[str, Any]) -> Self:
         there = self._document.marks.get((section, name))
@@ -260,14 +260,14 @@ class Catalog(LoadedCatalog, CatalogMethods):
         return []
 
 
-class DatasetBuilder(DatasetMethods):
+class DatasetSteps(DatasetMethods):
     """A dataset of a catalog in code: a method for each installed step appends that step."""
 
     def __init__(self, catalog: Catalog, name: str) -> None:
         self._catalog = catalog
         self.name = name
 
-    def from_(self, *inputs: str | DatasetBuilder) -> Self:
+    def from_(self, *inputs: str | DatasetSteps) -> Self:
         """Says what its rows come from: sources, datasets, or versions (``name@ref``)."""
         self._catalog._set(("datasets", self.name, "from"), list(inputs), f"{self.name}.from")
         return self
@@ -301,7 +301,7 @@ class DatasetBuilder(DatasetMethods):
         return sorted({*object.__dir__(self), *self._steps()})
 
     def __repr__(self) -> str:
-        return f"<DatasetBuilder {self.name}: {', '.join(label for label, _ in self._given()) or 'no steps yet'}>"
+        return f"<DatasetSteps {self.name}: {', '.join(label for label, _ in self._given()) or 'no steps yet'}>"
 
     def _repr_html_(self) -> str:
         inputs = ", ".join(self._values().get("from", ())) or "…"
@@ -319,10 +319,10 @@ class DatasetBuilder(DatasetMethods):
         return [(str(given.get("as", tag)), given) for one in steps for tag, given in one.items()]
 
 
-def _method(builder: DatasetBuilder, tag: str, registry: Registry) -> Callable[..., DatasetBuilder]:
+def _method(builder: DatasetSteps, tag: str, registry: Registry) -> Callable[..., DatasetSteps]:
     """The method of a step, with the parameters that notebooks complete and show."""
 
-    def method(**parameters: Any) -> DatasetBuilder:
+    def method(**parameters: Any) -> DatasetSteps:
         return builder.step(tag, **parameters)
 
     step = registry.get("step", tag)
@@ -358,7 +358,7 @@ def _method_name(tag: str) -> str:
 
 def _named(value: Any) -> Any:
     """A value in which datasets are their names."""
-    if isinstance(value, DatasetBuilder):
+    if isinstance(value, DatasetSteps):
         return value.name
     if isinstance(value, Mapping):
         return {key: _named(inner) for key, inner in value.items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from curate.api.store import open_store
 from curate.catalog import Catalog, CatalogError, catalog_schema, load_catalog
+from curate.catalog.forgotten import read_forgotten
 from curate.catalog.suggestions import nearest
 from curate.engine.progress import progress_or_default
 from curate.engine.store.store import Store
@@ -365,9 +366,17 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
 
 
 def as_catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
-    """A catalog, or that of a file; what its plug-ins offer is then in the registry."""
+    """A catalog, or that of a file; what its plug-ins offer is then in the registry, and what it forgets is what the list
+    says now.
+
+    Raises:
+        CatalogError: something is wrong with the file or the list.
+    """
     if not isinstance(catalog, Catalog):
         return load_catalog(Path(catalog), registry)
     for _, file in catalog.plugins:
         registry.add_plugin(file)
+    catalog.forgotten, problems = read_forgotten(catalog.file.parent)
+    if problems:
+        raise CatalogError(problems)
     return catalog
