@@ -21,6 +21,7 @@ def columns(
     counts: np.ndarray[Any, Any],
     lines: Sequence[tuple[float, str]],
     about: str,
+    links: Sequence[str] = (),
 ) -> Html:
     """How a score is spread, with thresholds.
 
@@ -29,6 +30,7 @@ def columns(
         counts: rows in each bin: kept, dropped by this step (or threshold), dropped otherwise.
         lines: value and class of each threshold: ``present``, or ``moved`` for one that is tried.
         about: what it shows, for those who do not see it.
+        links: for each bin where it leads, if anywhere. The keyboard has the same links in the table.
     """
     low, high = float(edges[0]), float(edges[-1])
     tallest = int(counts.sum(axis=1).max()) or 1
@@ -53,6 +55,24 @@ def columns(
                         height=f"{height:.2f}",
                     )
                 )
+    areas = [
+        tag(
+            "a",
+            tag(
+                "rect",
+                tag("title", f"{number(float(edges[at]))} – {number(float(edges[at + 1]))}: {sum(line):,} rows"),
+                class_="area",
+                x=f"{at * wide:.2f}",
+                y="0",
+                width=f"{wide:.2f}",
+                height=str(_HIGH),
+            ),
+            href=link,
+            tabindex="-1",
+        )
+        for at, (link, line) in enumerate(zip(links, counts.tolist(), strict=False))
+        if any(line)
+    ]
     marks, drawn = [], []
     for value, sort in lines:
         if low <= value <= high:
@@ -73,10 +93,11 @@ def columns(
             "svg",
             bars,
             drawn,
+            areas,
             class_="columns",
             viewbox=f"0 0 {_WIDE} {_HIGH}",
             preserveaspectratio="none",
-            role="img",
+            role="group" if areas else "img",
             aria_label=about,
         ),
         tag("div", axis, class_="axis", aria_hidden="true"),

@@ -177,7 +177,7 @@ def table(
         "div",
         tag(
             "table",
-            tag("caption", caption),
+            tag("caption", tag("span", caption)),
             tag("thead", tag("tr", columns)),
             tag("tbody", body),
             ends,

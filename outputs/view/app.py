@@ -13,12 +13,13 @@ from outputs.report.markup import Html
 from outputs.report.page import asset
 from outputs.report.thresholds import Limit, ProbedRow, limits
 from outputs.view import pages
-from outputs.view.compare import compare_page, scores_page
+from outputs.view.compare import compare_page
 from outputs.view.conversation import Own
 from outputs.view.filters import filter_of
 from outputs.view.labelling import Labels, asked_error, form
 from outputs.view.reading import Reader, ReadVersion
 from outputs.view.records import record
+from outputs.view.scores import scores_page
 from outputs.view.server import NotFound, Request, Response, see
 from outputs.view.threshold_write import answer
 from outputs.view.thresholds import Threshold, thresholds

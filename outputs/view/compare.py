@@ -1,14 +1,12 @@
-"""The pages of differences: two versions of a dataset, and a score by language and source."""
+"""The page of differences between two versions of a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
-from urllib.parse import quote
 
 from curate.engine.store.diff import Difference, compare, made_at, sides
-from curate.errors import StoreError
 from outputs.report import language_name
 from outputs.report.charts import number
 from outputs.report.markup import Html, joined, table, tag
@@ -190,76 +188,3 @@ def _shifts(difference: Difference) -> Html | None:
     shown, more = cut(rows, 60, _WHERE)
     head = ["score", "language", "rows", "before", "after", "shift"]
     return joined(table("Means of scores that moved, of rows in both", head, shown, numbers=(2, 3, 4, 5)), more)
-
-
-# ------------------------------------------------------------------------------------------------------------ scores
-def scores_page(read: ReadVersion, request: Request) -> str:
-    """A score of the kept rows by language and source.
-
-    Raises:
-        StoreError: rows have no such score.
-    """
-    title = f"{read.version.name}: scores"
-    known = read.scores("kept")
-    if not known:
-        return page(title, tag("p", "The kept rows of this version have no scores."), read=read, here="/scores")
-    score = request.query.get("score") or known[0]
-    sql = (
-        "SELECT language, source, count(v) AS n, count(*) - count(v) AS without, "
-        "quantile_cont(v, [0.1, 0.5, 0.9]) AS q "
-        f"FROM (SELECT language, lineage.source AS source, score(scores, {literal(score)}) AS v "
-        f"FROM {read.table('kept')}) GROUP BY ALL"
-    )
-    every = read.reader.remembered((sql,), lambda: read.ask(sql)).rows(named=True)
-    found = [one for one in every if one["n"]]
-    if not found:
-        raise StoreError(f"no kept row of '{read.version.name}' has the score '{score}'")
-    low, high = min(one["q"][0] for one in found), max(one["q"][2] for one in found)
-    wide = (high - low) or 1.0
-    languages = {
-        language: sum(one["n"] for one in found if one["language"] == language)
-        for language in {one["language"] for one in found}
-    }
-    sources = sorted({one["source"] for one in found})
-    by = {(one["language"], one["source"]): one for one in found}
-
-    def cell(language: str, source: str) -> Html:
-        one = by.get((language, source))
-        if one is None:
-            return tag("td", "·", class_="number")
-        ends = {"low": one["q"][0], "value": one["q"][1], "high": one["q"][2]}
-        style = ";".join(f"--{name}:{(value - low) / wide:.3f}" for name, value in ends.items())
-        query = "&".join(
-            f"{name}={quote(value, safe='')}" for name, value in (("language", language), ("source", source))
-        )
-        about = (
-            f"{one['n']:,} {language_name(language)} rows of {source}: a tenth below {number(ends['low'])}, half below "
-            f"{number(ends['value'])}, a tenth above {number(ends['high'])}"
-        )
-        bar = tag("span", class_="interval", style=style, aria_hidden="true")
-        link = tag("a", number(ends["value"]), href=f"{read.base}/rows?{query}", title=about)
-        return tag("td", tag("span", bar, link, class_="range"), tag("small", f" {one['n']:,}"))
-
-    rows = [
-        [language_name(one), *(cell(one, source) for source in sources)]
-        for one in sorted(languages, key=lambda one: -languages[one])
-    ]
-    shown, more = cut(rows, where="with fewer rows")
-    form = tag(
-        "form",
-        chooser("Score", "score", [(one, one) for one in known], score, every=False),
-        tag("button", "Show", type="submit"),
-        class_="filters auto",
-        action=f"{read.base}/scores",
-        aria_label="Score",
-    )
-    lead = (
-        f"Median of {score} in kept rows, and their number; bars from the 10th to the 90th percentile, on a scale from "
-        f"{number(low)} to {number(high)}"
-    )
-    without: dict[str, int] = {}
-    for one in every:
-        without[one["language"]] = without.get(one["language"], 0) + one["without"]
-    told = ", ".join(f"{language_name(one)} {count:,}" for one, count in sorted(without.items()) if count)
-    note = tag("p", f"Kept rows without this score: {told}.", class_="note") if told else None
-    return page(title, form, table(lead, ["language", *sources], shown), more, note, read=read, here="/scores")

@@ -44,13 +44,13 @@ def filters(read: ReadVersion, given: Filter) -> Html:
     parts = [chooser("Rows", "state", [(one, f"{one} ({numbers[one]:,})") for one in STATES], given.state, every=False)]
     if given.state != "quarantined":
         parts += [
-            chooser("Language", "language", _counted(summed(0), language_name), given.language),
-            chooser("Source", "source", _counted(summed(1)), given.source),
+            chooser("Language", "language", counted(summed(0), language_name), given.language),
+            chooser("Source", "source", counted(summed(1)), given.source),
         ]
         if dropped:
             parts += [
-                chooser("Dropped by", "step", _counted(summed(2)), given.step),
-                chooser("Reason", "reason", _counted(summed(3, step=given.step)), given.reason),
+                chooser("Dropped by", "step", counted(summed(2)), given.step),
+                chooser("Reason", "reason", counted(summed(3, step=given.step)), given.reason),
             ]
         parts += [
             chooser("Score", "score", [(one, one) for one in read.scores(given.state)], given.score, none="any"),
@@ -118,7 +118,8 @@ def chooser(
     )
 
 
-def _counted(sums: Mapping[str, int], name: Any = str) -> list[tuple[str, str]]:
+def counted(sums: Mapping[str, int], name: Any = str) -> list[tuple[str, str]]:
+    """Options with their number of rows, the most first."""
     return [
         (key, f"{name(key)} ({number:,})") for key, number in sorted(sums.items(), key=lambda one: (-one[1], one[0]))
     ]

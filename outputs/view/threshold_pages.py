@@ -23,6 +23,7 @@ from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.records import summary
+from outputs.view.scores import bin_links
 from outputs.view.server import NotFound
 from outputs.view.thresholds import Threshold, describe, find
 from outputs.view.what_if import Move, WhatIf
@@ -176,14 +177,14 @@ def moved(read: ReadVersion, labels: Labels, asked: Asked, what_if: WhatIf, cata
     """What changes as the value moves."""
     if asked.open:
         said = f"Now it is {asked.present}. Give a number to see what it would change."
-        return joined(tag("p", said, class_="moves", role="status"), _chart(asked, what_if))
+        return joined(tag("p", said, class_="moves", role="status"), _chart(read, asked, what_if))
     try:
         move = what_if.move(asked.value, asked.language, asked.column)
     except ExportError as error:
         return tag("p", str(error), class_="why")
     return joined(
         _sentence(asked, move),
-        _chart(asked, what_if),
+        _chart(read, asked, what_if),
         tag(
             "div",
             [_side(read, getattr(move, name), title, word, asked) for name, title, word in _SIDES],
@@ -235,7 +236,7 @@ def _told(value: Any) -> str:
     return "no limit" if value is None else number(value) if _is_number(value) else str(value)
 
 
-def _chart(asked: Asked, what_if: WhatIf) -> Html:
+def _chart(read: ReadVersion, asked: Asked, what_if: WhatIf) -> Html:
     found = what_if.histogram(asked.column, asked.language)
     if found is None:
         return tag("p", "No row in this language has this score.", class_="note")
@@ -248,6 +249,7 @@ def _chart(asked: Asked, what_if: WhatIf) -> Html:
         f"{asked.threshold.score(asked.column)} in {whom}: {kept:,} rows kept, {dropped:,} dropped by this threshold, "
         f"{other:,} otherwise"
     )
+    links = bin_links(read, asked.threshold.score(asked.column), edges, counts, {"language": asked.language})
     lined = [
         [f"{number(float(edges[place]))} – {number(float(edges[place + 1]))}", *(f"{one:,}" for one in line)]
         for place, line in enumerate(counts.tolist())
@@ -262,7 +264,7 @@ def _chart(asked: Asked, what_if: WhatIf) -> Html:
             tag("span", "dropped otherwise", class_="key other"),
             tag("span", "threshold", class_="key line"),
         ),
-        columns(edges, counts, lines, about),
+        columns(edges, counts, lines, about, links),
         tag("figcaption", f"{about}. The outermost columns hold all beyond them."),
         tag(
             "details",

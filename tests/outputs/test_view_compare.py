@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -77,9 +78,35 @@ def test_a_score_by_language_and_source(client, folder):
     reader.close()
     chars = [one["value"] for row in rows for one in row["scores"] if one["name"] == "shape.response_chars"]
     line = re.search(r'<th scope="row">Thai</th>(.*?)</tr>', text)[1]
-    assert f">{median(chars):.0f}</a>" in line and f"<small> {len(rows)}</small>" in line
+    assert f">{median(chars):.0f}</a>" in line and f"<small> {len(rows)} </small>" in line
     assert "rows?language=th&amp;source=others" in line
     assert "Kept rows without" not in text
     status, _, said = client.ask(client.base + "/scores?score=nothing")
     assert status == 400 and "has the score" in said
     assert "have no scores" in client.ask("/pairs/scores")[2]
+
+
+def test_the_columns_of_a_score_lead_to_their_rows(client, folder):
+    """Every row that has the score is in one column, and behind each link are as many kept rows as it says."""
+    reader = Reader(Store(folder / ".curate"))
+    counts = reader.version("sea").counts
+    reader.close()
+    for language, source in (("", ""), ("th", ""), ("", "english"), ("th", "english")):
+        query = f"&language={language}&source={source}"
+        rows = sum(one[4] for one in counts if language in ("", one[0]) and source in ("", one[1]))
+        text = client.get(f"/scores?score=shape.response_chars{query}")
+        if not rows:
+            assert "No rows of english in Thai have the score" in text
+            continue
+        body = text[text.index("The same as a table") :]
+        lines = re.findall(
+            r'<th scope="row"><a href="([^"]*)">[^<]*</a></th>' + r'<td class="number">(\d+)</td>' * 3,
+            body,
+        )
+        assert sum(int(one) for _, *counts in lines for one in counts) == rows
+        for address, kept, *dropped in lines:
+            listed = client.ask(html.unescape(address))[2]
+            told = int(kept) or sum(map(int, dropped))
+            assert len(re.findall(r'data-id="[0-9a-f]{32}"', listed)) == told, address
+        areas = re.findall(r'<a href="([^"]*)" tabindex="-1"><rect class="area"', text)
+        assert areas == [address for address, *_ in lines]
