@@ -124,6 +124,16 @@ def counts(threshold: Threshold, frame: pl.DataFrame) -> Counts:
     return Counts(int((right & stays).sum()), int((~right & stays).sum()), int(right.sum()))
 
 
+def counts_by_language(threshold: Threshold, frame: pl.DataFrame) -> dict[str, Counts]:
+    """The same for each language, and under ``""`` for all together."""
+    stays = frame.with_columns(pl.Series("stays", kept(threshold, frame)))
+    right = pl.col("right")
+    every = [right & pl.col("stays"), ~right & pl.col("stays"), right]
+    sums = [one.sum().alias(str(place)) for place, one in enumerate(every)]
+    found = {language: Counts(*given) for language, *given in stays.group_by("language").agg(sums).rows()}
+    return {**found, "": counts(threshold, frame)}
+
+
 def from_labels(
     threshold: Threshold, rows: LabelledRows, precision: float = PRECISION, least: int = LEAST
 ) -> list[LabelledThreshold]:

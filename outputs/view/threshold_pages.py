@@ -18,7 +18,16 @@ from outputs.report.charts import columns, number
 from outputs.report.markup import Html, joined, table, tag
 from outputs.report.sections import cut, share
 from outputs.view.filters import chooser
-from outputs.view.labelled import LEAST, PRECISION, Counts, counts, from_labels, labelled_rows
+from outputs.view.labelled import (
+    LEAST,
+    PRECISION,
+    Counts,
+    LabelledRows,
+    LabelledThreshold,
+    counts_by_language,
+    from_labels,
+    labelled_rows,
+)
 from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
@@ -315,13 +324,21 @@ def _labelled(read: ReadVersion, labels: Labels, asked: Asked) -> Html | None:
     every = labels.every()
     if not every:
         return None
-    rows = labelled_rows(read, asked.threshold, every)
+
+    def said() -> tuple[LabelledRows, list[LabelledThreshold]]:
+        rows = labelled_rows(read, asked.threshold, every)
+        return rows, from_labels(asked.threshold, rows)
+
+    # It stays the same while the value moves.
+    rows, found = read.reader.remembered(("labelled", read.name, asked.threshold.key, hash(tuple(every))), said)
+    try:
+        moved_to = counts_by_language(asked.threshold.moved(asked.value, asked.language), rows.frame)
+    except ExportError:
+        return None  # the page says it
     head = ["language", "labels", "right share now", "at the value above", "right rows kept", "labels speak for"]
     lines: list[list[object]] = []
-    for one in from_labels(asked.threshold, rows):
-        moved_to = asked.threshold.moved(asked.value, asked.language)
-        part = rows.frame.filter(pl.col("language") == one.language) if one.language else rows.frame
-        at = counts(moved_to, part)
+    for one in found:
+        at = moved_to[one.language]
         address = urlencode({"threshold": asked.threshold.key, "language": one.language, "value": str(one.value)})
         link = f"{read.base}/thresholds?{address}"
         told = one.reason if one.value is None else tag("a", number(one.value), href=link)
