@@ -597,57 +597,27 @@ def sentences(data: Path, language: str) -> list[str]:
 
 # ----------------------------------------------------------------------------------------------------------------- fit
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
-    """The weights of both stages, from half of the items and every second clean row in another language than the items;
-    the other half is what ``translated`` and ``clean`` show."""
-    from filters.contamination.question_type import ask_differently, question_types
-    from filters.contamination.semantic import DOUBTFUL, FEATURES, MeaningIndex, likelihood, passages
-    from filters.contamination.word_coverage import FEATURES as WORDS
+    """The weights of the stage ``sentence``, from half of the items and every second clean row in another language than
+    the items; the other half is what ``translated`` and ``clean`` show. Those of the stage ``words`` are fitted by
+    ``contamination_alarms.py``."""
+    from filters.contamination.semantic import FEATURES, MeaningIndex, passages
 
     _, fitted = bench.step(items(arguments.data, "en"))
     meanings = MeaningIndex(fitted)
     keys = list(zip(fitted["benchmark"].to_pylist(), fitted["item"].to_pylist(), strict=True))
-    twin = twins(arguments.data)
     encoder = bench.world.model("use-multilingual")
-    good, close, far = [], [], []
-    # Of two of three items nothing is known: what is nearest to their translations then is another question about the
-    # same.
-    third = pa.array(
-        [
-            part == "question" and len(name) > 8 and sum(name.encode()) // 2 % 3 == 0
-            for part, (_, name) in zip(fitted["part"].to_pylist(), keys, strict=True)
-        ]
-    )
-    some = fitted.filter(third)
-    apart, others = MeaningIndex(some), some["item"].to_pylist()
+    good, far = [], []
     for language in ENCODED:
         for one in filter(for_fit, items(arguments.data, language)):
-            passage = passages(0, "prompt", language, one.question, 1)
-            for each in meanings.candidates(passage, encoder):
+            for each in meanings.candidates(passages(0, "prompt", language, one.question, 1), encoder):
                 if not each[3] and keys[meanings.places[each[1]]] == (one.benchmark, one.name):
-                    good.append(each[:3])
-            if one.benchmark == "xquad" and one.name not in others:
-                near = [
-                    each
-                    for each in apart.candidates(passage, encoder)
-                    if not each[3]
-                    and not twin(others[apart.places[each[1]]], one.name)
-                    and not ask_differently(apart.question_types[each[1]], question_types(one.question, language))
-                ]
-                close += [each[:3] for each in near[:1]]
+                    good.append(each[2])
     for language in ("zh", "de"):
         for payload in alpaca(arguments.data, language, arguments.rows)[::2]:
             told = meanings.candidates(passages(0, "prompt", language, payload["messages"][0]["content"], 6), encoder)
-            far += [each[:3] for each in told if not each[3]]
-
-    def features(some: list[Any]) -> Any:
-        return np.stack([each[2] for each in some])
-
-    print(f"# {len(good)} translations, {len(close)} questions about the same, {len(far)} of clean rows")
-    weigh("sentence", FEATURES, [(features(good), 1, 1.0), (features(far), 0, 1.0)])
-    near = [[each for each in some if likelihood(each[2][None])[0] >= DOUBTFUL] for some in (good, close, far)]
-    print(f"# of which as likely as {DOUBTFUL}: {', '.join(str(len(some)) for some in near)}")
-    parts = [of.word_by_word(some, encoder) for of, some in zip((meanings, apart, meanings), near, strict=True)]
-    weigh("words", (*FEATURES, *WORDS), [(parts[0], 1, 1.0), (parts[1], 0, 0.5), (parts[2], 0, 0.5)])
+            far += [each[2] for each in told if not each[3]]
+    print(f"# {len(good)} translations, {len(far)} of clean rows")
+    weigh("sentence", FEATURES, [(np.stack(good), 1, 1.0), (np.stack(far), 0, 1.0)])
 
 
 def weigh(stage: str, names: Sequence[str], classes: Sequence[tuple[Any, int, float]]) -> None:

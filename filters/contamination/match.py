@@ -35,6 +35,8 @@ _BRIEF = 25
 _BESIDE = 3
 # Extra weight of words of the item's own context that replace words of the item, and the rarity they need.
 _CONTEXT_WEIGHT, _RARE = 2.0, 0.4
+# Weight of other words in the item's sentence beyond what the item misses there, and the most they count, in items.
+_SENTENCE_WEIGHT, _MOST_BESIDE = 0.6, 0.8
 # How far a sentence is followed, in characters.
 _FAR = 60
 _STOPS = frozenset(".!?:;。！？：；؟।॥\n\r")
@@ -235,7 +237,8 @@ def _credit(item: BenchmarkItem, links: Places) -> npt.NDArray[np.float64]:
 def _foreign(item: BenchmarkItem, chars: Characters, text: str, links: Places, blocks: list[tuple[int, int]]) -> float:
     """The weight of units at the item's place in the text that the item does not have: signs of another question.
 
-    Units before and after it in the sentence count only as far as the item misses something there.
+    Units before and after it in the sentence count in full as far as the item misses something there, else less: three
+    common words of a short item are in many a longer sentence.
     """
     pattern, known = item.chars, set(item.chars.words)
     strong = [block for block in blocks if block[1] - block[0] >= 3] or blocks
@@ -282,11 +285,14 @@ def _foreign(item: BenchmarkItem, chars: Characters, text: str, links: Places, b
         pattern.units[strong[-1][1] - 1] - pattern.units[0] + 1,
     )
     first, last = int(links[strong[0][0]]), int(links[strong[-1][1] - 1])
-    return (
-        total
-        + min(float(missing[:before].sum()), weigh(_sentence(chars, text, first, -1), first - 1))
-        + min(float(missing[after:].sum()), weigh(last + 1, _sentence(chars, text, last, 1)))
-    )
+    beside = 0.0
+    for lost, said in (
+        (float(missing[:before].sum()), weigh(_sentence(chars, text, first, -1), first - 1)),
+        (float(missing[after:].sum()), weigh(last + 1, _sentence(chars, text, last, 1))),
+    ):
+        total += min(lost, said)
+        beside += _SENTENCE_WEIGHT * max(0.0, said - lost)
+    return total + min(beside, _MOST_BESIDE * float(item.weights.sum()))
 
 
 def _sentence(chars: Characters, text: str, at: int, step: int) -> int:

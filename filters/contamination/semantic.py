@@ -2,8 +2,8 @@
 numbers.
 
 The cosine alone also connects similar questions about one subject. A small logistic model combines it with the ratio
-margin (Artetxe and Schwenk 2019), the lengths, the numbers and the rare words in common. Differing numbers rule a hit
-out.
+margin (Artetxe and Schwenk 2019), the lengths, the numbers and the rare words in common; what it finds likely enough is
+compared word by word. Differing numbers rule a hit out.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from curate.data_files import DataFile
 from curate.rows.languages import base
 from curate.steps import Encoder
 from curate.text import segmentation as text
+from filters.contamination import left_out, word_coverage
 from filters.contamination.normalize import without_markers
 from filters.contamination.question_type import ask_differently, question_types
-from filters.contamination.word_coverage import compare, tokens
+from filters.contamination.word_coverage import tokens
 from filters.duplicates import mismatch_veto
 
 Vectors = npt.NDArray[np.float32]
@@ -34,10 +35,22 @@ Floats = npt.NDArray[np.float64]
 
 FLOOR = 0.4
 """Lower cosines are never a hit."""
-DOUBTFUL = 0.3
+DOUBTFUL = 0.2
 """Pairs with a higher sentence-level probability are also compared word by word."""
 FEATURES = ("cosine", "margin", "length", "common numbers", "missing numbers", "other numbers", "names")
+WORD_FEATURES = (
+    *FEATURES,
+    *word_coverage.FEATURES,
+    *left_out.FEATURES,
+    "same question type",
+    "same language",
+    "information",
+)
+""":data:`FEATURES` and those of the comparison word by word."""
+# Words that carry information, each counted by its rarity, of which more say nothing.
+_ENOUGH = 6.0
 _NEAREST = 9
+_USUAL_MARGIN = 1.8
 _TRIED = 3
 _SAME = 0.9
 _BLOCK = 1024
@@ -107,8 +120,7 @@ def _weights() -> Mapping[str, Any]:
 
 
 def likelihood(features: Floats, stage: str = "sentence") -> Floats:
-    """The probability of each row of :data:`FEATURES`; in the stage ``words``, followed by those of
-    :mod:`filters.contamination.word_coverage`."""
+    """The probability of each row of :data:`FEATURES`; in the stage ``words``, of :data:`WORD_FEATURES`."""
     weights = _weights()[stage]
     z = ((features - np.array(weights["mean"])) / np.array(weights["deviation"])) @ np.array(
         weights["weight"]
@@ -176,10 +188,21 @@ class MeaningIndex:
         return 1 - float(np.log(self._spoken.get(word, 1)) / np.log(len(self) + 2))
 
     def word_by_word(self, candidates: Sequence[tuple[Passage, int, Floats]], encoder: Encoder) -> Floats:
-        """The features of some candidates, extended by those of their words."""
+        """:data:`WORD_FEATURES` of some candidates."""
         pairs = [(one.text, self.texts[item]) for one, item, _ in candidates]
+        about = []
+        for one, item, _ in candidates:
+            asked = self.question_types[item] & question_types(one.text, one.language)
+            same = base(self.languages[item]) == base(one.language)
+            information = sum(0.1 + self.rarity(word) for word in tokens(self.texts[item])[0])
+            about.append([float(bool(asked)), float(same), min(_ENOUGH, information)])
         return np.hstack(
-            [np.stack([features for _, _, features in candidates]), compare(pairs, self.rarity, encoder.encode)]
+            [
+                np.stack([features for _, _, features in candidates]),
+                word_coverage.compare(pairs, self.rarity, encoder.encode),
+                left_out.compare(pairs, encoder.encode),
+                np.array(about),
+            ]
         )
 
     def _features(
@@ -195,7 +218,8 @@ class MeaningIndex:
         others = best[best != item]
         # The same question in another benchmark does not count as a neighbour.
         others = others[self.vectors[others] @ self.vectors[item] < _SAME][: _NEAREST - 5]
-        around = float(row[others].mean()) if len(others) else 0.0
+        # Of few items there are no neighbours to be nearer than: the rest is as far as usual.
+        around = float(np.mean([*row[others], *[row[item] / _USUAL_MARGIN] * (_NEAREST - 5 - len(others))]))
         mine = self.numbers[item]
         long = [{one for one in each if len(one) > 1} for each in (mine, digits)]
         # Only across languages: there shared words are names and loans.
@@ -236,14 +260,9 @@ class MeaningIndex:
         if not candidates:
             return {}
         chances = np.round(likelihood(np.stack([features for _, _, features, _ in candidates])), 4)
-        # Word by word only across languages; within a language the lexical index compares characters.
-        near = [
-            at
-            for at, (one, item, _, _) in enumerate(candidates)
-            if chances[at] >= DOUBTFUL and base(one.language) != base(self.languages[item])
-        ]
-        if near:
-            closer = self.word_by_word([candidates[at][:3] for at in near], encoder)
+        near = np.flatnonzero(chances >= DOUBTFUL)
+        if len(near):
+            closer = self.word_by_word([candidates[at][:3] for at in near.tolist()], encoder)
             chances[near] = np.round(likelihood(closer, "words"), 4)
         best: dict[int, MeaningMatch] = {}
         for (passage, item, features, _), chance in zip(candidates, chances.tolist(), strict=True):

@@ -82,7 +82,7 @@ class Contamination(ScoreStep):
     tag: ClassVar[str] = "contamination"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS, ASKED, WEIGHTS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Benchmark items in training rows: verbatim, edited, split, embedded, translated."
 
     against: tuple[RowsName, ...] = Field(min_length=1)
@@ -131,10 +131,10 @@ class Contamination(ScoreStep):
     part: Decision[PerLanguage[Amount]] = PerLanguage(13.0)
     """Minimum verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it
     has the context. Null: no limit."""
-    translation: Decision[PerLanguage[Share]] = PerLanguage(0.5, {"ar": 0.3, "th": 0.35, "tr": 0.35, "zh": 0.35})
+    translation: Decision[PerLanguage[Share]] = PerLanguage(0.5, {"ar": 0.4, "tr": 0.4})
     """Minimum probability of a translation, by the row's language: lower where the embedded encoder is weaker. Null: no
     row is dropped."""
-    paraphrase: Decision[PerLanguage[Share]] = PerLanguage(0.99)
+    paraphrase: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """Minimum probability of a paraphrase in the item's own language. Null: no row is dropped."""
     context: Decision[Literal["keep", "drop"]] = "keep"
     """Whether to drop rows that have a benchmark's context but none of its questions."""

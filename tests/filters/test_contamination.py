@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from curate.catalog.params import Reference
 from curate.rows import Kind
 from curate.steps import StepError
+from filters.contamination import left_out
 from filters.contamination.index import Index
 from filters.contamination.items import Item, make_table
 from filters.contamination.loading import Unreachable, find_files, language_of, read_file, read_hub
@@ -27,6 +28,7 @@ from filters.contamination.normalize import SAME, characters_of, without_markers
 from filters.contamination.registry import expanded, registry
 from filters.contamination.step import Contamination
 
+FEATURE = {name: number for number, name in enumerate(left_out.FEATURES)}
 # Own sentences; a person, a thing and a place that no other item has.
 QUESTIONS = {
     "en": "Which harbour did the blind cartographer Ilse Varnholt leave on the morning her brass compass failed?",
@@ -341,6 +343,46 @@ def test_translations_are_found_and_other_numbers_are_none(bench):
         row(german.replace("14", "12"), "?", "de"),
     )
     assert reasons == ["translated", None]
+
+
+def test_another_question_about_the_topic_is_no_translation_and_no_paraphrase(bench):
+    step = bench.step({"en": "Which river flows through the city of London?"}, model="use-multilingual")
+    frame, reasons = bench.judge(
+        step,
+        row("Welcher Fluss fließt durch die Stadt London?", "?", "de"),
+        row("¿Qué río atraviesa la ciudad de Londres?", "?", "es"),
+        row("Welcher große Fluss fließt durch Ägypten?", "?", "de"),
+        row("¿Qué mares rodean la ciudad de Estambul?", "?", "es"),
+        row("Which major river runs through Egypt?", "?"),
+        row("What river is it that runs through London, the city?", "?"),
+    )
+    assert reasons == ["translated", "translated", None, None, None, "paraphrased"]
+    assert frame["similarity"][4] > 0.6 and frame["paraphrase"][4] < 0.3
+
+
+def test_leaving_out_the_word_that_differs_brings_another_question_nearer(bench):
+    encoder = bench.context.model("use-multilingual")
+    item = "Which river flows through the city of London?"
+    pairs = [("Welcher Fluss fließt durch die Stadt London?", item), ("Welcher Fluss fließt durch Ägypten?", item)]
+    same, other = left_out.compare(pairs, encoder.encode)
+    assert other[FEATURE["text, nearest"]] > 0.03 > same[FEATURE["text, nearest"]]
+    assert left_out.compare([("", item), ("?!", "…")], encoder.encode).shape == (2, 6)
+    assert left_out.compare([], encoder.encode).shape == (0, 6)
+    assert left_out.shortened("伦敦有什么河？") == ["有什么河？", "伦敦么河？", "伦敦有什？"]
+
+
+def test_common_words_of_a_short_item_in_a_longer_sentence_are_not_the_item():
+    asked = [f"What are the {one} in the {other}?" for one in ("kings", "rooms", "keys") for other in ("story", "hall")]
+    item = "Which planets are in the solar system?"
+    index = Index(make_table([Item("mine", str(n), "en", one) for n, one in enumerate([item, *asked])]), 4.0)
+
+    def share(one: str) -> float:
+        found = match(index.item(0), characters_of(one, "en"), one, "en")
+        return found.containment if found is not None else 0.0
+
+    assert share("Which plants are in the solar system?") >= 0.6
+    assert share("Explain this: which plants are in the solar system?") >= 0.6
+    assert share("Make up a mnemonic that helps a child remember the planets in the solar system.") < 0.6
 
 
 def test_a_language_the_encoder_does_not_know_is_not_assessed(bench):
