@@ -2,7 +2,7 @@
 
 from curate.catalog.document import CatalogError, Mark, Problem
 from curate.catalog.load import find_store, load_catalog
-from curate.catalog.model import Budget, Catalog, Dataset, Names, RunConfig, StepUse, Target
+from curate.catalog.model import Budget, Catalog, DatasetSpec, Names, RunConfig, StepUse, Target
 from curate.catalog.params import (
     Decision,
     LanguageTag,
@@ -20,7 +20,7 @@ __all__ = [
     "Budget",
     "Catalog",
     "CatalogError",
-    "Dataset",
+    "DatasetSpec",
     "Decision",
     "LanguageTag",
     "Mark",

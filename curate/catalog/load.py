@@ -21,8 +21,8 @@ from curate.catalog.model import (
     NAME_PATTERN,
     Budget,
     Catalog,
-    Dataset,
     DatasetConfig,
+    DatasetSpec,
     Names,
     RunConfig,
     StepUse,
@@ -282,7 +282,7 @@ class _Loading:
         given = {key: value for key, value in values.items() if key != "use"}
         return self._validate(self.names.get(what, use), rooted(given, document.file.parent), document, place)
 
-    def _dataset(self, name: str, values: Any) -> Dataset | None:
+    def _dataset(self, name: str, values: Any) -> DatasetSpec | None:
         document, place = self.where["datasets", name], ("datasets", name)
         config = self._validate(DatasetConfig, values, document, place)
         steps = self._steps(document, place, values.get("steps") if isinstance(values, dict) else None)
@@ -292,7 +292,7 @@ class _Loading:
             steps = (*self._detection(config.from_), *steps)
         splits, assigned_by = self._splits(document, place, config, steps)
         outputs = self._uses("output", document, (*place, "outputs"), config.outputs)
-        return Dataset(
+        return DatasetSpec(
             name,
             tuple(config.from_),
             steps,

@@ -232,7 +232,7 @@ class StepUse:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DatasetSpec:
     """A dataset to build."""
 
     name: str
@@ -274,7 +274,7 @@ class Catalog:
     file: Path
     sources: dict[str, Any] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
-    datasets: dict[str, Dataset] = field(default_factory=dict)
+    datasets: dict[str, DatasetSpec] = field(default_factory=dict)
     run: RunConfig = field(default_factory=RunConfig)
     budget: Budget = field(default_factory=Budget)
     variables: dict[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from curate.catalog import Dataset
+from curate.catalog import DatasetSpec
 from curate.catalog.files import defines_dataset
 from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
@@ -141,12 +141,12 @@ class DatasetBuilder:
                 _log.warning(message, extra={"dataset": name, "alarm": True})
         return built
 
-    def _last(self, spec: Dataset) -> int | None:
+    def _last(self, spec: DatasetSpec) -> int | None:
         """How many of a dataset's steps are run; None: all, and a version is written."""
         labels = [use.label for use in spec.steps]
         return labels.index(self.context.until) + 1 if self.context.until and spec.name == self.context.wanted else None
 
-    def _unfinished(self, spec: Dataset, state: PipelineState) -> Built:
+    def _unfinished(self, spec: DatasetSpec, state: PipelineState) -> Built:
         """What there is after the last step that was asked for, where no version is written."""
         state.funnel.kept = state.languages()
         warnings = [f"{stage}: {message}" for stage, message in self.runner.record.warnings]
@@ -154,7 +154,7 @@ class DatasetBuilder:
         rows = sum(state.funnel.kept.values())
         return Built(spec.name, "", self.store.dataset(spec.name), rows, False, state.funnel, warnings, alarms)
 
-    def _write(self, spec: Dataset, kind: Kind, state: PipelineState, inputs: Sequence[Inputs]) -> Built | None:
+    def _write(self, spec: DatasetSpec, kind: Kind, state: PipelineState, inputs: Sequence[Inputs]) -> Built | None:
         """The version that the rows make, written if it is not there."""
         runner, store, record = self.runner, self.store, self.runner.record
         identifying = list(
@@ -209,7 +209,7 @@ class DatasetBuilder:
         return _inputs(manifest, [])
 
     def _output_files(
-        self, spec: Dataset, state: PipelineState, identifying: Sequence[str]
+        self, spec: DatasetSpec, state: PipelineState, identifying: Sequence[str]
     ) -> list[tuple[str, dict[str, Any]]] | None:
         """(folder, result) of each task that joins rows with their columns; None while that is not known (a plan).
 
@@ -268,7 +268,7 @@ class DatasetBuilder:
 
     def _write_version(
         self,
-        spec: Dataset,
+        spec: DatasetSpec,
         kind: Kind,
         state: PipelineState,
         counted: Representation,
@@ -294,7 +294,7 @@ class DatasetBuilder:
             store.commit(store.dataset(spec.name) / version, fill, name="manifest.json")
         return version
 
-    def _name_latest(self, spec: Dataset, version: str) -> None:
+    def _name_latest(self, spec: DatasetSpec, version: str) -> None:
         """Notes what the build stands on, and names the version ``latest`` and by the day."""
         store, record = self.store, self.runner.record
         state = {
@@ -333,11 +333,11 @@ class DatasetBuilder:
             return False
         return True
 
-    def _defined_in(self, spec: Dataset) -> str:
+    def _defined_in(self, spec: DatasetSpec) -> str:
         """The file that defines a dataset, seen from the store, so that both can be moved together."""
         return Path(os.path.relpath(self.catalog.file.parent / spec.mark.file, self.store.root.resolve())).as_posix()
 
-    def _check_owner(self, spec: Dataset) -> None:
+    def _check_owner(self, spec: DatasetSpec) -> None:
         """Two catalogs that share a store (in one folder they do unless told otherwise) do not share a dataset's
         name."""
         recorded = self.store.state(spec.name).get("catalog")
@@ -366,7 +366,7 @@ class DatasetBuilder:
         sources |= {one: version_of(self.store, one)["version"] for one in sorted(versions)}
         return digest({"recipes": [dataset_recipe(spec, self.runner) for spec in datasets], "sources": sources})
 
-    def _sources(self, spec: Dataset, inputs: Sequence[Inputs]) -> list[dict[str, Any]]:
+    def _sources(self, spec: DatasetSpec, inputs: Sequence[Inputs]) -> list[dict[str, Any]]:
         """All sources that a dataset's rows come from, those of the datasets it is made of among them."""
         names = self.reader.with_parents([inner for inner in spec.stands_on if inner in self.catalog.sources])
         found = [self.reader.inputs[name].about for name in names]

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.caches import has_nodes, settle
-from curate.catalog import Catalog, Dataset, Reference, StepUse
+from curate.catalog import Catalog, DatasetSpec, Reference, StepUse
 from curate.engine.budget import current_build, spent
 from curate.engine.build import build_context, wanted_datasets
 from curate.engine.dataset import DatasetBuilder
@@ -109,7 +109,7 @@ def _lenient(catalog: Catalog, name: str, calls: int) -> Catalog:
     )
 
 
-def _patient(dataset: Dataset) -> Dataset:
+def _patient(dataset: DatasetSpec) -> DatasetSpec:
     steps = tuple(
         replace(use, params=use.params.model_copy(update={"max_error_rate": 1.0}))
         if isinstance(use.params, RowStep | GatherStep)
@@ -262,7 +262,7 @@ class _Walk:
         ] = None
         return False
 
-    def _step(self, spec: Dataset, before: StepTrace, after: StepTrace) -> None:
+    def _step(self, spec: DatasetSpec, before: StepTrace, after: StepTrace) -> None:
         use = after.use
         assert use is not None
         alive = {row["id"]: row for row in self._alive(before)}
@@ -287,7 +287,7 @@ class _Walk:
                 alive = read_alive(self.store.root, piece.columns, table.num_rows)
                 yield from (present(row) for row in table.filter(pa.array(alive)).to_pylist())
 
-    def _decided(self, spec: Dataset, use: StepUse, after: StepTrace) -> None:
+    def _decided(self, spec: DatasetSpec, use: StepUse, after: StepTrace) -> None:
         for piece in after.partitions:
             if piece is None:
                 continue
@@ -311,7 +311,7 @@ class _Walk:
                     )
                 )
 
-    def _made(self, spec: Dataset, use: StepUse, alive: Mapping[str, Any], after: StepTrace) -> None:
+    def _made(self, spec: DatasetSpec, use: StepUse, alive: Mapping[str, Any], after: StepTrace) -> None:
         effects = {one: Effect(spec.name, use.label, "made nothing") for one in alive if one in self.known}
         others = 0
         for row in self._alive(after):

@@ -94,7 +94,7 @@ class System:
         import fsspec  # type: ignore[import-untyped]
 
         self.url = url
-        with told(url):
+        with converting_errors(url):
             self.system, self.root = fsspec.core.url_to_fs(url)
 
     def url_of(self, path: str) -> str:
@@ -104,7 +104,7 @@ class System:
 
     def ask(self, url: str) -> About:
         """What the file system says of a file. Raises as :meth:`sources.remote.web.Web.ask`."""
-        with told(url):
+        with converting_errors(url):
             self.system.invalidate_cache()
             info = self.system.info(self.root)
             if info.get("type") == "directory":
@@ -113,7 +113,7 @@ class System:
 
     def content(self, url: str, known: About, start: int) -> Iterator[bytes | int]:
         """As :meth:`sources.remote.web.Web.content`."""
-        with told(url), self.system.open(self.root, "rb", block_size=_BLOCK) as file:
+        with converting_errors(url), self.system.open(self.root, "rb", block_size=_BLOCK) as file:
             if start:
                 try:
                     file.seek(start)
@@ -128,7 +128,7 @@ class System:
     def expand(self, accepts: Callable[[str], bool]) -> dict[str, About]:
         """The files that the URL stands for, by URL: itself, those of a folder at any depth, those of a pattern; hidden
         ones only by their own names."""
-        with told(self.url):
+        with converting_errors(self.url):
             self.system.invalidate_cache()
             if _MAGIC.search(self.root):
                 fixed = len(_MAGIC.split(self.root, maxsplit=1)[0].rpartition("/")[0])
@@ -186,7 +186,7 @@ def _md5(text: Any) -> str | None:
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
+def converting_errors(url: str) -> Iterator[None]:
     """Converts exceptions of file systems, of which each has its own."""
     try:
         yield

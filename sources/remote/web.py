@@ -69,12 +69,12 @@ class Web:
                 raise changed(url)
             begins = re.match(r"bytes (\d+)-", answer.headers.get("content-range", ""))
             yield int(begins[1]) if answer.status_code == 206 and begins else 0
-            with _told(url):
+            with _converting_errors(url):
                 yield from answer.iter_raw()  # as it comes: what has come before a break is kept
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
+def _converting_errors(url: str) -> Iterator[None]:
     """Converts exceptions of the client."""
     import httpx2
 
@@ -95,7 +95,7 @@ def _answered(method: str, url: str, headers: Mapping[str, str] | None = None) -
 
     # As it is: a compressed transfer would have another size, and another etag.
     given = {"Accept-Encoding": "identity", "User-Agent": "curate", **(headers or {})}
-    with _told(url), httpx2.Client(timeout=httpx2.Timeout(TIMEOUT), follow_redirects=True) as client:
+    with _converting_errors(url), httpx2.Client(timeout=httpx2.Timeout(TIMEOUT), follow_redirects=True) as client:
         for attempt in range(TRIES):
             try:
                 answer = client.send(client.build_request(method, url, headers=given), stream=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.catalog import Catalog, CatalogError, Dataset, Mark, Reference, StepUse
+from curate.catalog import Catalog, CatalogError, DatasetSpec, Mark, Reference, StepUse
 from curate.catalog.document import Problem
 from curate.catalog.params import Role
 from curate.engine.planning.models import bound_model
@@ -138,7 +138,7 @@ class _Check:
         )
 
     # --------------------------------------------------------------------------------------------------------- datasets
-    def _dataset(self, spec: Dataset) -> _Rows | None:
+    def _dataset(self, spec: DatasetSpec) -> _Rows | None:
         inputs = {name: self.known.get(name) for name in spec.inputs}
         given = [rows for rows in inputs.values() if rows is not None]
         if len(given) < len(inputs):

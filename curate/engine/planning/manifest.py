@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from curate._version import __version__
-from curate.catalog import Dataset
+from curate.catalog import DatasetSpec
 from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
 from curate.engine.planning.runner import TaskRunner
@@ -35,7 +35,7 @@ _PACKAGES = (
 )
 
 
-def dataset_recipe(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
+def dataset_recipe(spec: DatasetSpec, runner: TaskRunner) -> dict[str, Any]:
     """What was asked for: inputs, steps with parameters and models, splits, seed."""
     steps = []
     for use in spec.steps:
@@ -46,7 +46,7 @@ def dataset_recipe(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
 
 
 def make_manifest(
-    spec: Dataset,
+    spec: DatasetSpec,
     kind: Kind,
     version_id: str,
     files: Sequence[Mapping[str, Any]],
@@ -108,7 +108,7 @@ def make_manifest(
     }
 
 
-def _models(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
+def _models(spec: DatasetSpec, runner: TaskRunner) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for use in spec.steps:
         found |= manifest_entries(runner.models_of(use.params))

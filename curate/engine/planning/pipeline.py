@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from curate.catalog import Dataset, StepUse, Target
+from curate.catalog import DatasetSpec, StepUse, Target
 from curate.engine.funnel import Funnel
 from curate.engine.planning.apply import apply_step
 from curate.engine.planning.partition import Partition, shards_in
@@ -158,7 +158,7 @@ def _looked(use: StepUse) -> list[str]:
 
 
 def run_until_target(
-    runner: TaskRunner, spec: Dataset, shards: Sequence[Shard], kind: Kind, ancestors: Sequence[str]
+    runner: TaskRunner, spec: DatasetSpec, shards: Sequence[Shard], kind: Kind, ancestors: Sequence[str]
 ) -> PipelineState:
     """Takes candidates through the steps, round after round, until the target is reached or candidates or budget
     are at an end.
