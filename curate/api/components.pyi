@@ -1842,7 +1842,7 @@ class DatasetMethods:
         beside: float | None | Mapping[str, float | None] = 0.85,
         part: float | None | Mapping[str, float | None] = 13.0,
         translation: float | None | Mapping[str, float | None] = ...,
-        paraphrase: float | None | Mapping[str, float | None] = 0.99,
+        paraphrase: float | None | Mapping[str, float | None] = 0.5,
         context: Literal["keep", "drop"] = "keep",
         context_share: float = 0.5,
         unassessed: Literal["keep", "drop"] = "keep",
