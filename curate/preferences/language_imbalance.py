@@ -22,6 +22,7 @@ from curate.catalog.params import LanguageTag, PerLanguage
 from curate.generation.common.derived_rows import all_licenses, derive_rows
 from curate.preferences.pair.candidates import TRANSLATE, candidates, last_step
 from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pairs
+from curate.preferences.pair.pairless import Pairless
 from curate.preferences.pair.rules import CandidatePair, Rule
 from curate.rows import Kind
 from curate.rows.ids import finish
@@ -39,7 +40,7 @@ class LanguageImbalance(GatherStep):
     """
 
     tag: ClassVar[str] = "language_imbalance"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT})
     summary: ClassVar[str] = "preference rows: the dominant language's answer, translated, over the model's direct one"
 
@@ -75,6 +76,7 @@ class LanguageImbalance(GatherStep):
                 f"'translate: {{to: […, {self.dominant}], fields: [response]}}' before it"
             )
         pairs: list[CandidatePair] = []
+        pairless = Pairless(self.tag)
         for language, entries in index.prompts(most=64):
             rule = Rule(
                 "all" if self.by is None else "best_worst",
@@ -91,7 +93,10 @@ class LanguageImbalance(GatherStep):
             ]
             if self.by is None:
                 good.sort(key=lambda pair: (self._shuffled(pair.chosen.chance), self._shuffled(pair.rejected.chance)))
+            if not good:
+                pairless.add(language, entries, rule)
             pairs += good[: self.per_prompt]
+        pairless.tell(index, context)
         for part, some in join_pairs(rows, pairs, context):
             yield self._rows(part, some, [answered[one.pair.chosen.place] for one in some])
 

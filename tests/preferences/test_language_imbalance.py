@@ -111,6 +111,28 @@ def test_equal_answers_and_too_unequal_lengths_make_no_row(language_imbalance):
     assert language_imbalance(DIRECT[:2], [(0, "th", "น้ำ" * 40)], max_length_ratio=3)[0] == []
 
 
+def test_an_answer_that_needed_no_translation_is_not_the_other_languages_own(make, bench, gathered):
+    """A name passes `translate` unchanged and without a model: it is still the dominant language's answer."""
+    direct = make(
+        Kind.SFT,
+        [
+            answer("1", "en", "Name a river.", "Nile", "respond"),
+            answer("1", "th", "บอกชื่อแม่น้ำ", "น้ำ", "translate", "respond"),
+        ],
+    )
+    moved = [
+        answer("1", "th", "Name a river.", "Nile", "respond", "translate", parents=[direct.ids[0]]),
+        answer("1", "en", "บอกชื่อแม่น้ำ", "Water", "translate", "respond", "translate", parents=[direct.ids[1]]),
+    ]
+    moved[0]["lineage"]["makers"][-1]["model"] = ""
+    rows = [direct, make(Kind.SFT, moved)]
+    made, _ = gathered(Kind.PREFERENCE, LanguageImbalance().gather(rows, bench()))
+    assert [told(row) for row in made] == [
+        ("en", "Name a river.", "Nile", "Water", "mirrored"),
+        ("th", "บอกชื่อแม่น้ำ", "Nile", "น้ำ", "other"),
+    ]
+
+
 def test_a_score_may_have_to_agree(language_imbalance, make, bench, gathered):
     above = make(Kind.SFT, [{**DIRECT[0]}, {**DIRECT[1], "scores": [{"name": "similarity", "value": 0.7}]}])
     for score, rows in ((0.9, 1), (0.75, 0), (0.3, 0)):

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.preferences.pair.merge import RowIndex
+from curate.preferences.pair.pairless import Pairless
 from curate.preferences.pair.rules import CandidatePair, Entry, Rule, balanced
 
 ENTRIES = st.lists(
@@ -119,3 +121,36 @@ def test_balanced_pairs_choose_the_longer_answer_as_often_as_the_shorter_one(len
         mine = [pairs[place] for place in kept if languages[place] == language]
         assert sum(one.ratio > 1 for one in mine) == sum(one.ratio < 1 for one in mine)
     assert {place for place, one in enumerate(pairs) if one.ratio == 1} <= set(kept)
+
+
+@pytest.mark.parametrize(
+    ("entries", "rule", "reason"),
+    [
+        ([entry(1, 1.0)], Rule("all", False), "they have one answer only"),
+        ([entry(1, 1.0), entry(2, 1.0)], Rule("best_worst", True), "no answer is better than another by enough"),
+        ([entry(1, 1.0), entry(2, 1.4)], Rule("best_rest", True, 0.5), "no answer is better than another by enough"),
+        ([entry(1, 1.0), entry(2, 3.0)], Rule("threshold", True, good=4), "no answer is better than another by enough"),
+        ([entry(1, 1.0, text=b"a"), entry(2, 2.0, text=b"a")], Rule("best_worst", True), "their answers are equal"),
+        ([entry(1, 1, length=9), entry(2, 2, length=99)], Rule("all", True, max_ratio=3), "differ too much in length"),
+        (
+            [entry(1, 1.0), entry(2, 2.0, translated=True)],
+            Rule("best_worst", True, translated="never_chosen"),
+            "their answers are translated and direct ones",
+        ),
+        (
+            [entry(1, 1.0, may_lose=False), entry(2, 2.0, may_lose=False)],
+            Rule("all", False),
+            "no answer that may be chosen has another that may be rejected",
+        ),
+        ([entry(1, 1.0), entry(2, 2.0)], Rule("best_worst", True), "by models that 'same_model' keeps apart"),
+    ],
+)
+def test_prompts_without_a_pair_are_counted_by_reason_and_language(bench, entries, rule, reason):
+    index = RowIndex({b"1": entries, b"2": entries, b"3": []}, {b"1": "sw", b"2": "th", b"3": "en"}, [])
+    pairless, context = Pairless("pair"), bench()
+    for language, some in index.prompts(8):
+        pairless.add(language, some, rule)
+    pairless.tell(index, context)
+    [told] = context.warnings
+    assert told.startswith("pair: 2 of 3 prompts make no pair: ") and told.endswith("(sw 1, th 1)")
+    assert reason in told

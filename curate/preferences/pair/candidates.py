@@ -122,14 +122,19 @@ def attribute_column(rows: Rows, name: str) -> list[str | None]:
 
 
 def was_translated(rows: Rows) -> list[bool]:
-    """Whether each row's text is a translation: the last model in its lineage translated."""
+    """Whether each row's text is a translation: the last in its lineage to write it was `translate`."""
     lineages = rows.table["lineage"].to_pylist()
     return [last_step(lineage) == TRANSLATE for lineage in lineages]
 
 
 def last_step(lineage: Mapping[str, Any]) -> str:
-    """The last step with a model in the lineage; empty if there is none."""
-    return next((str(maker["step"]) for maker in reversed(lineage["makers"]) if maker["model"]), "")
+    """The last step in the lineage that wrote the text, by a model; empty if there is none.
+
+    Where nothing needs translation (a name, code), `translate` has no model; the text is from the other row all the
+    same.
+    """
+    made = (maker["step"] for maker in reversed(lineage["makers"]) if maker["model"] or maker["step"] == TRANSLATE)
+    return str(next(made, ""))
 
 
 def plain(answer: str) -> str:

@@ -29,6 +29,7 @@ from curate.preferences.pair.candidates import (
     split_turns,
 )
 from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pairs, scores_of
+from curate.preferences.pair.pairless import Pairless
 from curate.preferences.pair.rules import CandidatePair, Choose, Rule, balanced
 from curate.rows import Kind, message_text
 from curate.steps import Context, GatherStep, RowBatch, Rows
@@ -50,7 +51,7 @@ class Pair(Prompting, GatherStep):
     """
 
     tag: ClassVar[str] = "pair"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED, Kind.PREFERENCE})
     summary: ClassVar[str] = "preference rows from scored answers to the same prompt"
 
@@ -162,13 +163,18 @@ class Pair(Prompting, GatherStep):
         """The pairs, in the order of their first candidates."""
         pairs: list[CandidatePair] = []
         languages: list[str] = []
+        pairless = Pairless(self.tag)
         for language, entries in index.prompts(self.max_candidates):
+            rule = self._rule(language)
             if self.same_model == "any":
-                of_prompt = self._rule(language).pairs(entries)
+                of_prompt = rule.pairs(entries)
             else:
-                of_prompt = index.within_models(entries, self._rule(language), only=self.same_model == "only")
+                of_prompt = index.within_models(entries, rule, only=self.same_model == "only")
+            if not of_prompt:
+                pairless.add(language, entries, rule)
             pairs += of_prompt
             languages += [language] * len(of_prompt)
+        pairless.tell(index, context)
         if self.balance_length:
             keys = [f"{pair.chosen.place} {pair.rejected.place}" for pair in pairs]
             kept = balanced(pairs, languages, random_numbers(context.seed, keys, "balance"))
