@@ -72,7 +72,7 @@ class Misalignment(GlobalStep):
     assesses: ClassVar[str] = "shift"
     compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS,)
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Detects rows shifted against their translations or parents by a constant number of lines."
 
     between: Literal["parents", "sides"] | None = None

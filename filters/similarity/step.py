@@ -49,13 +49,14 @@ class Similarity(ScoreStep):
     assesses: ClassVar[str] = "score"
     compares: ClassVar[bool] = True
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Cross-lingual similarity of a row and its parent, or of a pair's two sides."
 
     model: EncoderName = "use-multilingual"
     """The sentence encoder."""
     between: Literal["parents", "sides"] | None = None
-    """What is compared: a row with its first parent, or source with target. Default: sides for parallel rows, parents
+    """What is compared: a row with its first parent (of a row that ``redact`` or ``detect_language`` changed, that of
+    the row before), or source with target. Default: sides for parallel rows, parents
     for all others."""
     fields: tuple[str, ...] | None = None
     """The fields to compare with the parent's of the same name. Default: the main fields of the kind."""

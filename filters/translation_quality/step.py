@@ -71,7 +71,7 @@ class TranslationQuality(ScoreStep):
     assesses: ClassVar[str] = "score"
     compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = (
         "Translation quality: lengths, copies, numbers, names, negations, markup, commentary, alignment."
     )

@@ -14,6 +14,7 @@ from curate.catalog.params import Mark
 from curate.rows import Kind
 from curate.steps import Rows, StepError
 from filters.similarity.margin import Pools, merge_samples
+from filters.similarity.sides import sides, tags
 from filters.similarity.step import Similarity
 
 PAIRS = {
@@ -254,3 +255,28 @@ def test_thresholds_are_decisions_and_no_rows_are_no_problem(make: Any, work_con
         Similarity(measure="margin").fit([Similarity(measure="margin").sample(parallel(make, []), context)], context),
         pa.Table,
     )
+
+
+def made_by(*steps: str, parents: Sequence[str] = ()) -> dict[str, Any]:
+    makers = [{"step": step, "model": "", "prompt_hash": "", "key": ""} for step in steps]
+    return {"source": "s", "source_id": "1", "license": "CC0-1.0", "parents": list(parents), "makers": makers}
+
+
+def test_a_row_is_not_compared_with_what_it_was_before_a_label_or_redaction(make: Any, work_context: Any) -> None:
+    def row(text: str, tag: str, *steps: str, parents: Sequence[str] = ()) -> Rows:
+        given = {"text": text, "language": tag, "lineage": made_by(*steps, parents=parents)}
+        return make(Kind.DOCUMENT, [given])
+
+    original = row("The river is old.", "en")
+    read = row("Mail an hans@beispiel.de.", "und", parents=original.ids)
+    labelled = row("Mail an hans@beispiel.de.", "de", "detect_language", parents=read.ids)
+    redacted = row("Mail an [EMAIL_1].", "de", "detect_language", "redact", parents=labelled.ids)
+    alone = row("Mail an [EMAIL_1]!", "de", "redact", parents=row("Mail an a@b.de!", "de").ids)
+    rewritten = row("Eine Mail an [EMAIL_1].", "de", "detect_language", "redact", "rewrite", parents=redacted.ids)
+    known = [original, read, labelled, redacted, row("Mail an a@b.de!", "de")]
+    context = work_context(parents=Rows(Kind.DOCUMENT, pa.concat_tables(one.table for one in known)))
+    rows = Rows(Kind.DOCUMENT, pa.concat_tables(one.table for one in (labelled, redacted, alone, rewritten)))
+    [found] = sides(rows, False, ("text",), 1000, context)
+    left, _ = found.texts["text"]
+    assert left.to_list() == ["The river is old.", "The river is old.", None, "Mail an [EMAIL_1]."]
+    assert tags(rows, False, ("text",), context)[0].to_list() == ["en", "en", None, "de"]
