@@ -6,8 +6,7 @@ import inspect
 import keyword
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
@@ -147,27 +146,40 @@ class Catalog(LoadedCatalog, CatalogMethods):
         if there is not None and not in_notebook():  # where a cell runs again
             problem = f"'{name}' is already the name of one of the {section} ({there})"
             raise CatalogError([Problem(self._mark(f"{what} {name}"), problem)])
-        with self._undone(section):
-            self._document.values.setdefault(section, {})
-            self._set((section, name), {_key(key): value for key, value in values.items()}, f"{what} {name}")
-            check_entry(self._document, (section, name), self._registry)
+        place, entries = (section, name), self._document.values.setdefault(section, {})
+        before, marks = entries.get(name), self._marks(place) if there else {}
+        try:
+            self._set(place, {_key(key): value for key, value in values.items()}, f"{what} {name}")
+            check_entry(self._document, place, self._registry)
+        except CatalogError:  # it is as before, so that a cell can be mended and run again
+            self._unmark(place)
+            self._document.marks |= marks
+            if before is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = before
+            raise
         return self
 
     def _append(self, dataset: str, what: str, name: str, parameters: dict[str, Any]) -> None:
         """A step or output of a dataset."""
         values = {_key(key): value for key, value in parameters.items()}
-        with self._undone("datasets"):
-            listed = self._document.values["datasets"][dataset].setdefault(f"{what}s", [])
-            listed.append(None)
-            place = ("datasets", dataset, f"{what}s", len(listed) - 1)
+        listed = self._document.values["datasets"][dataset].setdefault(f"{what}s", [])
+        place = ("datasets", dataset, f"{what}s", len(listed))
+        listed.append(None)
+        try:
             self._set(place, {name: values} if values else name, f"{dataset}.{name}")
             check_entry(self._document, place, self._registry)
+        except CatalogError:
+            listed.pop()
+            self._unmark(place)
+            raise
 
     def _set(self, place: tuple[str | int, ...], value: Any, shown: str) -> None:
         """Puts a value into the document, in which the call that gave it is its place."""
         mark = self._mark(shown)
-        for old in [one for one in self._document.marks if one[: len(place)] == place]:
-            del self._document.marks[old]
+        if place in self._document.marks:
+            self._unmark(place)
         inside = self._document.values
         for part in place[:-1]:
             inside = inside[part]
@@ -178,19 +190,13 @@ class Catalog(LoadedCatalog, CatalogMethods):
         for name in _FIELDS & self.__dict__.keys():  # loaded before this
             del self.__dict__[name]
 
-    @contextmanager
-    def _undone(self, section: str) -> Iterator[None]:
-        """Takes back what was put into a section if it is wrong, so that a cell can be mended and run again."""
-        marks, values = dict(self._document.marks), deepcopy(self._document.values.get(section))
-        try:
-            yield
-        except CatalogError:
-            self._document.marks = marks
-            if values is None:
-                self._document.values.pop(section, None)
-            else:
-                self._document.values[section] = values
-            raise
+    def _marks(self, place: tuple[str | int, ...]) -> dict[tuple[str | int, ...], Mark]:
+        """The marks of a place and of all in it."""
+        return {one: mark for one, mark in self._document.marks.items() if one[: len(place)] == place}
+
+    def _unmark(self, place: tuple[str | int, ...]) -> None:
+        for one in self._marks(place):
+            del self._document.marks[one]
 
     def _mark(self, shown: str) -> Mark:
         frame = sys._getframe(1)

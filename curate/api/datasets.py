@@ -366,8 +366,8 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
 
 
 def as_catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
-    """A catalog, or that of a file; what its plug-ins offer is then in the registry, and what it forgets is what the
-    list says now.
+    """A catalog, or that of a file; what its plug-ins offer is then in the registry, and it forgets what the list says
+    now.
 
     Raises:
         CatalogError: something is wrong with the file or the list.
