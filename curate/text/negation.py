@@ -32,6 +32,7 @@ def _list(language: str) -> Mapping[str, Any] | None:
 
 
 # ----------------------------------------------------------------------------------------------- within one language
+@cache
 def stands_alone(language: str) -> bool:
     """Whether negations of this language are separate words."""
     return languages.base(language) not in _INSIDE and not (_list(language) or {}).get("joined")
@@ -66,8 +67,7 @@ def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
     for row, tag in enumerate(tags):
         places.setdefault(tag or "", []).append(row)
     for tag, rows in places.items():
-        pattern = _plain(tag) if tag else None
-        if pattern is None:
+        if not tag or _plain(tag) is None:
             continue
         mine = texts.gather(rows)
         joined = not stands_alone(tag)
@@ -76,9 +76,17 @@ def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
         look = [True] * len(mine) if every else mine.str.contains(_worth_a_look(tag)).fill_null(False).to_list()
         for row, one, there in zip(rows, mine.to_list(), look, strict=True):
             if there and one:
-                one = "".join(one.split()) if joined else one.replace("’", "'")
-                found[row] = " ".join(sorted(hit.replace("'", "") for hit in pattern.findall(one)))
+                found[row] = " ".join(words_of(one, tag))
     return found
+
+
+def words_of(one: str, language: str) -> list[str]:
+    """The negations of one text, in alphabetical order, without apostrophes."""
+    pattern = _plain(language)
+    if pattern is None:
+        return []
+    one = one.replace("’", "'") if stands_alone(language) else "".join(one.split())
+    return sorted(hit.replace("'", "") for hit in pattern.findall(one))
 
 
 def found(one: str, language: str) -> list[str]:

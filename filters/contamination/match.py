@@ -14,14 +14,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from rapidfuzz.distance import Levenshtein
 
 from curate.rows.languages import base
+from curate.text import negation
 from filters.contamination.index import BenchmarkItem
 from filters.contamination.normalize import Characters
 from filters.contamination.question_type import ask_differently, question_types
-from filters.duplicates import mismatch_veto
 
 Hit = Literal["verbatim", "embedded", "edited", "split", "part", "context"]
 Flags = npt.NDArray[np.bool_]
@@ -398,9 +397,9 @@ def _is_negated(
     if not spans or not language:
         return False
     window = text[spans[0][0] : spans[-1][1]]
-    tag = pl.Series([language])
-    mine = mismatch_veto.negations(pl.Series([" ".join(pattern.words)]), tag)[0].split()
-    theirs = mismatch_veto.negations(pl.Series([window]), tag)[0].split()
+    # Split, because a negation may be of several words.
+    mine = " ".join(negation.words_of(" ".join(pattern.words), language)).split()
+    theirs = " ".join(negation.words_of(window, language)).split()
     # A missing negation may be an edit at an end of the place; an added one makes another question.
     return bool(set(theirs) - set(mine))
 

@@ -26,6 +26,7 @@ _LEAST, _WORDS = 0.25, 2.0
 _LONGEST, _ENDS = 1200, 4
 # A half that occurs in more rows is a common phrase.
 _MOST = 8
+_WORD, _GRAPHEME = regex.compile(r"\S+"), regex.compile(r"\X")
 _UNSPACED = regex.compile(r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}|\p{Tibetan}")
 
 
@@ -60,20 +61,21 @@ def lines_of(ids: pl.Series, turns: Sequence[pl.Series], languages: Sequence[pl.
     return pa.Table.from_arrays([rows, pa.array(hash_texts(lines["line"].to_list(), 8), pa.binary(8))], schema=SCHEMA)
 
 
+def cut_places(normal: str) -> list[tuple[int, int]]:
+    """Where a normal form may be cut: places in it without whitespace, and in it."""
+    size = sum(map(len, normal.split()))
+    places, before = [], 0
+    for match in _WORD.finditer(normal):
+        word, start = match[0], match.start()
+        starts = [one.start() for one in _GRAPHEME.finditer(word)] if _UNSPACED.search(word) else (0,)
+        places += [(before + at, start + at) for at in starts if _LEAST * size <= before + at <= (1 - _LEAST) * size]
+        before += len(word)
+    return places
+
+
 def cuts(normal: str) -> list[tuple[str, str]]:
     """The two halves at each place where a normal form may be cut."""
-    size = sum(map(len, normal.split()))
-    halves, before = [], 0
-    for match in regex.finditer(r"\S+", normal):
-        word, start = match.group(), match.start()
-        places = [one.start() for one in regex.finditer(r"\X", word)] if _UNSPACED.search(word) else [0]
-        halves += [
-            (normal[: start + at].strip(), normal[start + at :])
-            for at in places
-            if _LEAST * size <= before + at <= (1 - _LEAST) * size
-        ]
-        before += len(word)
-    return halves
+    return [(normal[:at].strip(), normal[at:]) for _, at in cut_places(normal)]
 
 
 def find(items: pa.Table, samples: Sequence[pa.Table]) -> list[tuple[int, str, str]]:
@@ -92,19 +94,22 @@ def find(items: pa.Table, samples: Sequence[pa.Table]) -> list[tuple[int, str, s
     normal = SAME.normalize(
         pl.Series(some["text"].to_pylist(), dtype=pl.String), pl.Series(some["language"].to_pylist(), dtype=pl.String)
     ).to_list()
-    halves: dict[bytes, list[tuple[int, int, int]]] = defaultdict(list)
+    texts: list[str] = []
+    owners: list[tuple[int, int, int]] = []
     for number, form in zip(chosen, normal, strict=True):
-        for cut, both in enumerate(cuts(form)):
-            for side, digest in enumerate(hash_texts(["".join(half.split()) for half in both], 8)):
-                halves[digest].append((number, cut, side))
-    known = pl.Series(list(halves), dtype=pl.Binary)
-    there: dict[tuple[int, int, int], list[str]] = defaultdict(list)
+        bare = "".join(form.split())
+        for cut, (place, _) in enumerate(cut_places(form)):
+            texts += (bare[:place], bare[place:])
+            owners += ((number, cut, 0), (number, cut, 1))
+    digests = pl.Series(hash_texts(texts, 8), dtype=pl.Binary)
+    known = digests.unique().implode()
+    rows_of: dict[bytes, list[str]] = defaultdict(list)
     for table in lines:
-        digests = pl.Series("line", pl.from_arrow(table["line"].combine_chunks()))
-        for at in digests.is_in(known.implode()).arg_true().to_list():
-            row = table["row"][at].as_py().hex()
-            for half in halves[table["line"][at].as_py()]:
-                there[half].append(row)
+        hits = pl.Series("line", pl.from_arrow(table["line"].combine_chunks())).is_in(known).arg_true().to_list()
+        for at in hits:
+            rows_of[table["line"][at].as_py()].append(table["row"][at].as_py().hex())
+    seen = digests.is_in(pl.Series(list(rows_of), dtype=pl.Binary).implode()).arg_true().to_list()
+    there = {owners[at]: rows_of[digests[at]] for at in seen}
     matches: dict[tuple[int, str, str], None] = {}
     normal_of = dict(zip(chosen, normal, strict=True))
     for number, cut in sorted(

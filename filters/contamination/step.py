@@ -40,7 +40,7 @@ from filters.contamination.index import Index, index_of
 from filters.contamination.joined import JOIN, edges_of, in_fields
 from filters.contamination.loading import Unreachable
 from filters.contamination.match import Match, match
-from filters.contamination.normalize import SAME, Characters, characters_of, plain
+from filters.contamination.normalize import SAME, Characters, characters_of, learn, plain
 from filters.contamination.question_type import ASKED
 from filters.contamination.registry import canonical, expanded, registry
 from filters.contamination.semantic import WEIGHTS, MeaningIndex, MeaningMatch, passages
@@ -298,7 +298,10 @@ class Contamination(ScoreStep):
         parts, distinct = index.items["part"], self.numbers == "distinct"
         hits_by_row: dict[int, list[tuple[int, Match, list[list[Any]]]]] = {}
         bounds = np.searchsorted(candidates.rows, np.arange(len(rows) + 1))
-        for row in np.unique(candidates.rows).tolist():
+        there = np.unique(candidates.rows)
+        for tag in set(tags[-1].gather(there).to_list()):
+            learn(set().union(*joined.gather(there).filter(tags[-1].gather(there) == tag)), tag)
+        for row in there.tolist():
             at = np.arange(bounds[row], bounds[row + 1])
             # Keep the best candidates only: an item may be asked in many variants.
             at = at[np.argsort(-candidates.shares[at], kind="stable")][:_MOST_CANDIDATES]
