@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.catalog import Mark, StepUse
-from curate.rows import Kind, schema, with_ids
+from curate.rows import Kind, narrow, schema, with_ids
 from curate.steps import Registry
 from curate.steps.outputs import Version
 from outputs.export import export
@@ -72,7 +72,7 @@ def conversations(language: str, start: int, count: int, random: np.random.Gener
     order = np.arange(3 * count).reshape(3, count).T.ravel()
     roles = pa.array(["system", "user", "assistant"]).take(pa.array(np.tile([0, 1, 2], count)))
     content = pa.concat_arrays([system, asked, said]).take(pa.array(order))
-    target = schema(Kind.SFT)
+    target = schema(Kind.SFT, ())
     message = target.field("messages").type.value_type
     turns = pa.StructArray.from_arrays([roles, content], fields=list(message))
     offsets = pa.array(np.arange(0, 3 * count + 1, 3, dtype=np.int32))
@@ -95,9 +95,12 @@ def conversations(language: str, start: int, count: int, random: np.random.Gener
     ]
     made["lineage"] = pa.StructArray.from_arrays(parts, fields=list(lineage))
     names = [field for field in target if field.name != "id"]
-    return with_ids(
-        Kind.SFT, pa.Table.from_arrays([made[field.name] for field in names], schema=pa.schema(names))
-    ).select(target.names)
+    # The files of a version have no optional part that no row has.
+    return narrow(
+        with_ids(Kind.SFT, pa.Table.from_arrays([made[field.name] for field in names], schema=pa.schema(names))).select(
+            target.names
+        )
+    )
 
 
 def make(folder: Path, rows: int) -> Version:
@@ -129,7 +132,7 @@ def read(folder: Path) -> Version:
 def bare(version: Version, to: Path) -> None:
     """Reads every row and writes its messages, batch by batch: the least that an export into Parquet must do."""
     columns = ["messages"]
-    with pq.ParquetWriter(to, pa.schema([schema(Kind.SFT).field("messages")]), compression="zstd") as writer:
+    with pq.ParquetWriter(to, pa.schema([schema(Kind.SFT, ()).field("messages")]), compression="zstd") as writer:
         for path in version.manifest["splits"]["train"]["files"]:
             with pq.ParquetFile(version.folder / path) as file:
                 for part in file.iter_batches(8_192, columns=columns):

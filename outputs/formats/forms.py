@@ -18,7 +18,7 @@ from pydantic import PositiveInt, PrivateAttr
 
 from curate.catalog.suggestions import nearest
 from curate.errors import ExportError
-from curate.rows import Kind, message_columns, payload, present
+from curate.rows import Kind, message_columns, narrow, payload, present
 from curate.rows.kinds import ROW_EXTRAS
 from curate.steps import Rows
 from curate.steps.outputs import Output, Version, Written
@@ -232,7 +232,10 @@ class ExportFormat(Output):
             ids = rows.table["id"].to_pylist()
             rendered: list[dict[str, Any]] = []
             kept: list[int] = []
-            for place, row in enumerate(present(rows.table.select(names).to_pylist())):
+            given = narrow(rows.table.select(names), version.extras)
+            read = given.to_pylist()
+            # What the reader gets is compared with what was read, whatever a format does to its rows.
+            for place, row in enumerate(map(present if self._extras else _copy, read)):
                 row |= {SPLIT: split, INDEX: index + len(kept)}
                 try:
                     row, dropped = self._held(kind, row) if self._extras else (row, ())
@@ -242,7 +245,7 @@ class ExportFormat(Output):
                         self._dropped[part] = self._dropped.get(part, 0) + 1
                 except UnsupportedRow as misread:
                     written.skip(str(misread), ids[place])
-            table = table_of(rendered, plain)
+            table = _unchanged(rendered, read, kept, given, plain) or table_of(rendered, plain)
             if "meta" in schema.names:
                 part = rows.table if len(kept) == len(rows) else rows.table.take(pa.array(kept, pa.int64()))
                 meta = self._meta(Rows(kind, part), version, schema.field("meta").type, seen)
@@ -317,6 +320,34 @@ def _why(written: Written) -> str:
         return ": the version is empty"
     reasons = (f"{reason} ({count:,}, e.g. {written.examples[reason][0]})" for reason, count in written.skipped.items())
     return f"; {sum(written.skipped.values()):,} were skipped: " + "; ".join(reasons)
+
+
+def _copy(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without optional parts, and its messages, as objects of their own."""
+    return {
+        name: [dict(one) if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
+        for name, value in row.items()
+    }
+
+
+def _unchanged(
+    rendered: Sequence[Mapping[str, Any]],
+    read: Sequence[Mapping[str, Any]],
+    kept: Sequence[int],
+    given: pa.Table,
+    schema: pa.Schema,
+) -> pa.Table | None:
+    """The rows as they were read, if no column of them was changed: they need not be made of Python objects again."""
+    if not all(
+        field.name in given.schema.names and field.type == given.schema.field(field.name).type for field in schema
+    ):
+        return None
+    if any(
+        made[name] != read[place][name] for place, made in zip(kept, rendered, strict=True) for name in schema.names
+    ):
+        return None
+    some = given.select(schema.names)
+    return (some if len(kept) == len(read) else some.take(pa.array(kept, pa.int64()))).cast(schema)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -444,3 +444,22 @@ def test_configurations_name_the_files_that_are_there(version, written):
                     if (found.folder / name).is_dir()
                     for file in (found.folder / name).iterdir()
                 }
+
+
+def test_rows_that_a_format_changes_are_written_as_changed(version, written):
+    made = version(Kind.SFT, train=[{"messages": turns("system: rules", "user: habari", "assistant: nzuri")}])
+    [whole] = data_of(written(made, "trl"))
+    [less] = data_of(written(made, "trl", system="drop"))
+    assert whole["messages"] == turns("system: rules", "user: habari", "assistant: nzuri")
+    assert less["messages"] == turns("user: habari", "assistant: nzuri")
+
+
+def test_what_a_format_does_to_a_row_in_place_is_written(version, written, monkeypatch):
+    def shout(self, kind, row):
+        for turn in row["messages"]:
+            turn["content"] = turn["content"].upper()
+        return {"messages": row["messages"]}
+
+    monkeypatch.setattr(Registry.installed().get("output", "trl"), "render", shout)
+    [row] = data_of(written(version(Kind.SFT, train=[{"messages": turns("user: habari", "assistant: nzuri")}]), "trl"))
+    assert row["messages"] == turns("user: HABARI", "assistant: NZURI")
