@@ -37,7 +37,7 @@ from filters.duplicates.thresholds import MinSimilarity
 
 Method = Literal["exact", "minhash", "semantic", "cross_lingual"]
 Share = Annotated[float, Field(gt=0, le=1)]
-_SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.5}
+_SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.65}
 # Default normalisation: exact equality ignores only invisible differences, other methods all of the surface.
 _EXACT = {
     "whitespace": "collapse",
@@ -72,7 +72,7 @@ class Duplicates(GlobalStep):
     tag: ClassVar[str] = "duplicates"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = "Deduplication: exact, near (MinHash), semantic, cross-lingual."
 
     method: Method = "exact"
@@ -122,7 +122,7 @@ class Duplicates(GlobalStep):
     # ------------------------------------------------------------------------------------------------------ near copies
     similarity: Decision[PerLanguage[Share] | None] = None
     """Minimum similarity (0 to 1) in every field: edits or Jaccard for ``minhash`` (default 0.8), cosine for
-    ``semantic`` (0.92) and ``cross_lingual`` (0.5). For a pair of languages the higher threshold applies."""
+    ``semantic`` (0.92) and ``cross_lingual`` (0.65). For a pair of languages the higher threshold applies."""
     measure: Decision[Literal["jaccard", "edits"]] = "edits"
     """For ``minhash``. ``edits``: the share of characters that need no change; it forgives typing errors, an added
     heading and a missing end. ``jaccard``: the share of shingles that two texts have in common; it forgives moved
@@ -146,7 +146,8 @@ class Duplicates(GlobalStep):
     ``cross_lingual``."""
     words: Decision[Literal["distinct", "ignore"]] = "distinct"
     """For ``minhash``. ``distinct``: rows of at most 400 words together whose differences are other words (dog and cat)
-    rather than typing errors are never duplicates. In scripts without spaces two or more other characters are another
+    rather than typing errors are never duplicates, nor those that differ in one stretch of three words or more, as two
+    requests in one prompt do. In scripts without spaces two or more other characters are another
     word, or one Chinese character."""
     linkage: Decision[Linkage] = "star"
     """``star``: a row is dropped only if it is similar to the kept row itself. ``connected``: all transitively linked
@@ -157,7 +158,7 @@ class Duplicates(GlobalStep):
     """The encoder for ``semantic`` and ``cross_lingual``. Default: ``use-multilingual``."""
     max_chars: PositiveInt = 2000
     """Longer texts are cut to this length before encoding."""
-    margin: Decision[Annotated[float, Field(ge=0)]] = 1.2
+    margin: Decision[Annotated[float, Field(ge=0)]] = 1.3
     """For ``cross_lingual``: minimum ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in
     the other language. 0 turns it off."""
     mutual: Decision[bool] = True

@@ -1,8 +1,9 @@
 """Vetoes: similar texts that differ in one figure, negation or word are not duplicates.
 
 The two texts of a pair are aligned word by word. A figure or word counts only where another stands in its place between
-equal words; a negation counts where it is added or left out by itself. What stands in an added or cut stretch does not
-count, so a heading before a text or a missing end makes no other text.
+equal words, or a whole stretch of words in place of another, as in two requests in one prompt; a negation counts where
+it is added or left out by itself. What stands in an added or cut stretch does not count, so a heading before a text or
+a missing end makes no other text.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ _MOST = 0.75
 _LONGEST = 400
 # Equal graphemes between two changes that are taken for chance, in scripts without spaces other than Han.
 _CHANCE = 2
+# A stretch of so many words on both sides, less similar than this in letters and in words, is another text in a shared
+# prompt.
+_STRETCH, _UNLIKE = 3.0, 0.5
 # Words of an addition that is more than a negation: inside a text, and at its ends. Two graphemes count as a word.
 _INSIDE, _AT_END = 3.0, 1.0
 _CONTEXT = 4
@@ -109,6 +113,8 @@ class Vetoes:
         words = self.words and len(left) + len(right) <= _LONGEST
         if not (numbers or negations or words):
             return False
+        if words and _other_stretch(left, right):
+            return True
         other = every = 0
         for change in changes(left, right):
             if numbers and _other_figure(change):
@@ -163,6 +169,23 @@ def _is_cut(one: str, other: str) -> bool:
 
 def _figures(tokens: Sequence[str]) -> list[str]:
     return [one for one in tokens if _FIGURE.fullmatch(one)]
+
+
+def _other_stretch(left: list[str], right: list[str]) -> bool:
+    """Whether all that differs is one stretch of words in place of another: two requests in the same prompt."""
+    from rapidfuzz.distance import OSA
+
+    least = min(len(left), len(right))
+    start = next((at for at in range(least) if left[at] != right[at]), least)
+    end = next((at for at in range(least - start) if left[-1 - at] != right[-1 - at]), least - start)
+    one, other = left[start : len(left) - end], right[start : len(right) - end]
+    if min(_size(one), _size(other)) < _STRETCH:
+        return False
+    # The same words in another order are an edit.
+    if sum((Counter(one) & Counter(other)).values()) >= _UNLIKE * max(len(one), len(other)):
+        return False
+    first, second = _letters("".join(one)), _letters("".join(other))
+    return 1 - OSA.distance(first, second) / max(len(first), len(second)) < _UNLIKE
 
 
 def _other_figure(change: Change) -> bool:

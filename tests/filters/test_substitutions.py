@@ -169,3 +169,36 @@ def test_no_negation_is_missed_by_the_first_look(texts: list[str]) -> None:
     few = mismatch_veto.negations(pl.Series(texts), pl.Series(tags))
     many = mismatch_veto.negations(pl.Series(texts * 200), pl.Series(tags * 200))
     assert many == few * 200
+
+
+PROMPT = "You are a patient helper who answers in whole sentences and says what is not known. The request: "
+PROMPT_ZH = "你是一位有耐心的助手，请用完整的句子回答，并说明你不知道的事情。请求："
+
+
+@pytest.mark.parametrize(
+    ("language", "prompt", "left", "right"),
+    [
+        ("en", PROMPT, "Write a poem about a lighthouse", "Explain why bread dough rises overnight"),
+        ("en", PROMPT, "Name one fish", "Tell me the rules of the offside trap in football"),
+        ("zh", PROMPT_ZH, "写一首关于灯塔的小诗", "解释面团为什么会发酵"),
+        ("ar", "أجب عن الطلب التالي بجمل كاملة ومهذبة: ", "اكتب قصيدة عن منارة قديمة", "اشرح سبب اختمار العجين ليلا"),
+    ],
+)
+def test_two_requests_in_one_prompt_are_no_duplicates(language: str, prompt: str, left: str, right: str) -> None:
+    assert vetoed(language, prompt + left, prompt + right)
+    assert vetoed(language, f"{left}. {prompt}", f"{right}. {prompt}")
+    assert not vetoed(language, prompt + left, prompt + right, numbers=True)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("Write a short poem about a lighthouse", "Write a about short a lighthouse poem"),
+        ("Write a short poem about a lighthouse", "Wirte a shrot peom abuot a lihgthouse"),
+        ("Write a short poem about a lighthouse", "Question 3: Write a short poem about a lighthouse"),
+        ("Write a short poem about a lighthouse in the north", "Write a short poem about a light"),
+        ("Write a short poem", "Write a poem"),
+    ],
+)
+def test_an_edited_request_in_the_same_prompt_is_a_duplicate(left: str, right: str) -> None:
+    assert not vetoed("en", PROMPT + left, PROMPT + right)
