@@ -105,10 +105,14 @@ class Summarizer:
             missing.update({tag: int((side == tag).sum()) for tag, good in known.items() if not good})
             assessed &= fine
         for tag, count in sorted(missing.items()):
-            message = f"duplicates: model '{self.model}' does not support '{tag}': {count} rows not assessed"
+            message = f"duplicates: model '{self.model}' does not support '{tag}'"
             if self.strict:
-                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unassessed")
-            context.warn(message)
+                raise StepError(
+                    f"{message}: {count} rows not assessed; take another model, or write 'strict: false' to leave them "
+                    "unassessed"
+                )
+            # The same words for every shard, so that they are said once.
+            context.warn(f"{message}: its rows are not assessed (attribute 'unassessed': language)")
         made = np.zeros((len(texts[0]), len(texts) * encoder.dimensions), np.float16)
         for start in range(0, len(made), _BLOCK):
             at = np.flatnonzero(assessed[start : start + _BLOCK]) + start

@@ -418,6 +418,6 @@ def test_paraphrases_are_found_and_other_numbers_and_languages_are_not(make: Any
     found = settle(Duplicates(method="semantic", similarity=0.85), [rows], context, tmp_path / "a")
     assert [one["keep"] for one in found] == [True, False, True, True, True, True]
     assert [one["unassessed"] for one in found] == [None] * 4 + ["language"] * 2
-    assert any("does not support 'sw': 2 rows not assessed" in message for message in context.warnings)
+    assert any("does not support 'sw': its rows are not assessed" in message for message in context.warnings)
     with pytest.raises(StepError, match="does not support 'sw'"):
         settle(Duplicates(method="semantic", strict=True), [rows], context, tmp_path / "b")
