@@ -2029,7 +2029,7 @@ class DatasetMethods:
         linkage: Literal["star", "connected"] = "star",
         model: str | None = None,
         max_chars: int = 2000,
-        margin: float = 1.2,
+        margin: float = 1.3,
         mutual: bool = True,
         neighbours: int = 4,
         pairs: Mapping[str, float] = ...,
@@ -2072,7 +2072,7 @@ class DatasetMethods:
             html: ``strip`` decodes entities and removes tags that come in pairs or are line breaks; a single
                 ``<b>`` is text and stays.
             similarity: Minimum similarity (0 to 1) in every field: edits or Jaccard for ``minhash`` (default 0.8),
-                cosine for ``semantic`` (0.92) and ``cross_lingual`` (0.5).
+                cosine for ``semantic`` (0.92) and ``cross_lingual`` (0.65).
             measure: For ``minhash``.
             shingle: Characters (graphemes) in a shingle: one number, or one for each Unicode script (``{default: 5,
                 Han: 3}``).
@@ -3263,7 +3263,8 @@ class DatasetMethods:
 
         Args:
             model: The sentence encoder.
-            between: What is compared: a row with its first parent, or source with target.
+            between: What is compared: a row with its first parent (of a row that ``redact`` or ``detect_language``
+                changed, that of the row before), or source with target.
             fields: The fields to compare with the parent's of the same name.
             combine: How the fields' similarities are combined: ``mean``, weighted by length (of both texts), or
                 ``min``.
