@@ -12,6 +12,8 @@ from outputs.report.markup import Html, joined, tag
 _MOST = 60
 _LANGUAGES = 12
 _NUMBER = regex.compile(r"\d[\d,.]*")
+_SOURCE = regex.compile(r"(?:read|link) ([^:]+): ")
+"""The stage of a source, at the beginning of what is said of it."""
 
 
 def messages(
@@ -67,10 +69,13 @@ def _item(sort: str, word: str, told: list[str]) -> Html:
 
 
 def _grouped(told: Iterable[str], language: regex.Pattern[str]) -> list[list[str]]:
-    """Messages that differ only in languages and numbers, together."""
+    """Messages that differ only in languages, numbers and the source that they are about, together."""
     groups: dict[str, list[str]] = {}
     for one in told:
-        groups.setdefault(_NUMBER.sub("#", language.sub("§", one)), []).append(one)
+        form = one
+        if source := _SOURCE.match(one):
+            form = regex.sub(rf"\b{regex.escape(source[1])}\b", "§", one)
+        groups.setdefault(_NUMBER.sub("#", language.sub("§", form)), []).append(one)
     return list(groups.values())
 
 

@@ -273,6 +273,8 @@ def test_warnings_of_one_form_are_one_and_what_concerns_languages_comes_first():
             "respond: 3 answers were cut off",
             *(f"retrieve: e5 does not know {one}; rows in it get nothing" for one in ("sw", "yo", "is")),
             "this is slow",
+            "read news: 1 of 32 rows of news cannot be read; they are in the dataset's quarantined table",
+            "read web.x: 2 of 9 rows of web.x cannot be read; they are in the dataset's quarantined table",
         ],
         "alarms": ["shape drops 40 % of Yoruba <b>", "shape drops 12 % of Swahili <b>"],
         "languages": {"sw": 7, "yo": 9, "en": 100},
@@ -286,9 +288,10 @@ def test_warnings_of_one_form_are_one_and_what_concerns_languages_comes_first():
         "Not assessed: similarity could not assess so",
         "Warning: respond: 3 answers were cut off",
         "Warning: this is slow",
+        "Warning: read news: 1 of 32 rows of news can",
     ]
     assert "and 1 more of this form" in told[0] and "and 2 more of this form" in told[1]
-    assert "Swahili (7): 7 rows, which are kept" in told[2]
+    assert "Swahili (7): 7 rows, which are kept" in told[2] and "and 1 more of this form" in told[6]
     assert messages({"languages": {}}, {}, {}) == "<p>The build reported no warnings.</p>"
 
 
