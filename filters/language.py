@@ -30,6 +30,8 @@ from curate.text.masks import MASKABLE, Maskable, mask
 Policy = Literal["keep", "drop"]
 Meaning = Literal["ours", "contradicted", "other"]
 _LABELS = 8
+# The probability from which a label of a text with fewer letters than `min_letters` counts, and the letters it needs.
+_CERTAIN, _FEWEST = 0.98, 3.0
 # Minimum probability left after labels that the script contradicts are removed; with less the rest is noise.
 _LEAST_REST = 0.02
 # Column of a prompt in another language than the answer → the column of which it is the same.
@@ -55,7 +57,7 @@ class Language(ScoreStep):
     assesses: ClassVar[str] = "score"
     identifies: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 
     model: IdentifierName = "ensemble"
@@ -70,8 +72,8 @@ class Language(ScoreStep):
     """Minimum share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
     traditional characters as the tag says. Null: no limit for that language."""
     min_letters: Count = 20
-    """With fewer letters the step abstains. A Han character counts as 3 letters; kana, Hangul and Indic letters count
-    as 2."""
+    """With fewer letters the step abstains unless a language has a probability of 0.98, and with fewer than 3 always. A
+    Han character counts as 3 letters; kana, Hangul and Indic letters count as 2."""
     sure: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """A row is dropped for its language only if some other language has at least this probability (0 to 1). A list of
     names or nouns belongs to no language, and no label fits it well."""
@@ -159,17 +161,18 @@ class Language(ScoreStep):
         systems = text.writing(counts)
         tags = frame["expected"].to_list()
         enough = (frame["letters"] >= self.min_letters).to_numpy()
+        few = (frame["letters"] >= min(_FEWEST, self.min_letters)).to_numpy()
         supported = np.asarray([known.supports(tag) for tag in tags], bool)
         # Of a language that CLDR does not know, the usual script is a guess (Latin), and no text may fail for a guess.
         written = np.asarray([languages.known_script(tag) is not None for tag in tags], bool)
-        ask = np.flatnonzero(enough & supported)
+        ask = np.flatnonzero(few & supported)
         score, other = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
         labels = np.full(len(tags), None, dtype=object)
         answer = identifier.identify(frame["text"].gather(ask).to_list(), _LABELS) if len(ask) else None
         for at, row in enumerate(ask.tolist() if answer else ()):
             assert answer is not None
             judged = known.judge(answer.languages[at], answer.probabilities[at], tags[row], systems[row], exact=False)
-            if judged is not None:
+            if judged is not None and (enough[row] or max(judged[:2]) >= _CERTAIN):
                 score[row], other[row], labels[row] = judged
         assessed = ~np.isnan(score)
         why = np.where(supported, np.where(enough, "unclear", "letters"), "unsupported").astype(object)

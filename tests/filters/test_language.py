@@ -285,3 +285,23 @@ def test_scores_of_a_row_do_not_depend_on_its_neighbours_and_none_are_needed(mak
     for kind in Kind:
         assert step.score(make(kind, []), context, None).columns == list(step.columns(kind))
     assert Language(fields=("chosen",)).check(Kind.SFT)
+
+
+def test_a_text_with_few_letters_is_judged_only_where_a_language_is_certain(
+    make: Any, decided: Any, context: Any
+) -> None:
+    rows = documents(
+        make,
+        ("en", "Je déteste ça."),
+        ("fr", "Je déteste ça."),
+        ("de", "Schönes Wetter!"),
+        ("th", "สวัสดีครับ"),
+        ("en", "Tom 3"),
+        ("zh", "ok"),
+        ("de", "Anna, Paul"),
+        ("en", "C"),
+    )
+    frame = Language().score(rows, context, None)
+    assert frame["abstained"].to_list() == [None, None, None, None, "letters", "letters", "letters", "letters"]
+    assert frame["found"].to_list()[:4] == ["fr", "fr", "de", "th"]
+    assert decided(Language(), rows, context) == ["language", *[None] * 7]
