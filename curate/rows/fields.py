@@ -133,7 +133,8 @@ def field_turns(kind: Kind, table: pa.Table, field: str, *, calls: bool = False)
     if not calls or "tool_calls" not in extras_in(table.select([column])):
         return turns
     texts = [
-        [message_text(turn) for turn in row if roles is None or turn["role"] in roles] for row in messages.to_list()
+        [message_text(turn) for turn in row or () if roles is None or turn["role"] in roles]
+        for row in table[column].to_pylist()
     ]
     return pl.Series(field, texts, dtype=pl.List(pl.String))
 

@@ -38,7 +38,7 @@ OPERATOR = (
 _NUMBERS = regex.compile(
     rf"(?V1){SIGN}|\p{{Nd}}+|{OTHER_NUMERALS}|(?<=\p{{Nd}})[.,:/^*-](?=\p{{Nd}})|{OPERATOR}|(?<=\p{{L}})(?:\+\+|\#)"
 )
-_WORTH_A_LOOK = rf"[\p{{N}}\p{{Sm}}\p{{Sc}}%‰٪#{_HAN}]"
+_WORTH_A_LOOK = rf"[\p{{N}}\p{{Sm}}\p{{Sc}}%‰٪#{_HAN}]|一\s*一"
 # No number begins, ends or lies in what is between two letters here, and to one beside it any letter is the same.
 _LETTERS = r"[\p{L}--\p{Han}](?:[\s.,;:!?'\x22’]*[\p{L}--\p{Han}])+"
 _HAS_DIGITS = regex.compile(r"\p{Nd}[\p{Nd}.,:'’٫٬\u00a0\u202f]*")

@@ -14,10 +14,15 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from view_bench import make_store, serving
 
-from curate.preferences.review.labels_file import read_labels
+from curate.preferences.review.labels_file import Label, read_labels
 from outputs.view import View
 
 pytestmark = needs_chromium
+
+
+def labelled(file: Path) -> list[Label]:
+    """The labels that were written so far."""
+    return read_labels([file]) if file.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -116,22 +121,22 @@ def test_rows_are_labelled_with_the_keyboard(opened, client, labels):
     press(opened, "j")
     assert focused(opened) == second
     press(opened, "2")
-    wait(lambda: len(read_labels([labels])) == 2)
-    assert {one.id: one.verdict for one in read_labels([labels])} == {first: "good", second: "bad"}
+    wait(lambda: len(labelled(labels)) == 2)
+    assert {one.id: one.verdict for one in labelled(labels)} == {first: "good", second: "bad"}
     wait(lambda: marks(opened) == ["good", "bad"])
     press(opened, "n")
     press(opened, *"ไม่ใช่ 1", Keys.ENTER)
-    wait(lambda: any(one.comment == "ไม่ใช่ 1" for one in read_labels([labels])))
-    assert {one.id: one.verdict for one in read_labels([labels])} == {first: "good", second: "bad"}
+    wait(lambda: any(one.comment == "ไม่ใช่ 1" for one in labelled(labels)))
+    assert {one.id: one.verdict for one in labelled(labels)} == {first: "good", second: "bad"}
     press(opened, Keys.ESCAPE, "z")
-    wait(lambda: not any(one.comment for one in read_labels([labels])))
+    wait(lambda: not any(one.comment for one in labelled(labels)))
     press(opened, "z")
-    wait(lambda: len(read_labels([labels])) == 1)
+    wait(lambda: len(labelled(labels)) == 1)
     wait(lambda: marks(opened) == ["good"])
     go(opened, client, "/rows?language=th")
     assert marks(opened) == ["good"]
     press(opened, "j", "z", "z")
-    wait(lambda: read_labels([labels]) == [])
+    wait(lambda: labelled(labels) == [])
 
 
 def select(browser, selector: str, start: int, end: int) -> None:
@@ -160,12 +165,12 @@ def test_an_error_is_the_selected_text(opened, client, labels):
     for start, end, note in ((5, 9, "no"), (7, 14, "")):  # the second begins within the mark of the first
         select(opened, answer, start, end)
         press(opened, "e", *note, Keys.ENTER)
-        wait(lambda end=end: any(span.end == end for label in read_labels([labels]) for span in label.errors))
+        wait(lambda end=end: any(span.end == end for label in labelled(labels) for span in label.errors))
         wait(lambda end=end: any(f":{end}" in one.text for one in all_of(opened, ".errors code")))
         marked = SAID["ar"][1][5:end]
         wait(lambda marked=marked: "".join(mark.text for mark in all_of(opened, f"{answer} mark")) == marked)
     wait(lambda: len(all_of(opened, ".errors li")) == 2 and all_of(opened, "mark.error"))
-    [label] = [label for label in read_labels([labels]) if label.errors]
+    [label] = [label for label in labelled(labels) if label.errors]
     assert [(one.text, one.start, one.end, one.note) for one in label.errors] == [
         ("messages[1]", 5, 9, "no"),
         ("messages[1]", 7, 14, ""),
@@ -175,7 +180,7 @@ def test_an_error_is_the_selected_text(opened, client, labels):
     for button in range(2):
         wait(lambda button=button: len(all_of(opened, ".errors button")) == 2 - button)
         one(opened, ".errors button").click()
-    wait(lambda: not any(label.errors for label in read_labels([labels])) and not all_of(opened, "mark.error"))
+    wait(lambda: not any(label.errors for label in labelled(labels)) and not all_of(opened, "mark.error"))
 
 
 def test_signs_for_invisible_characters_count_as_one(opened, client, labels):
@@ -187,10 +192,10 @@ def test_signs_for_invisible_characters_count_as_one(opened, client, labels):
     assert at == len("U+202E")
     select(opened, "#rows .texts .of-user .text", at, at + 3)
     press(opened, "e", Keys.ENTER)
-    wait(lambda: any(label.errors for label in read_labels([labels])))
-    assert [(span.start, span.end) for label in read_labels([labels]) for span in label.errors] == [(1, 4)]
+    wait(lambda: any(label.errors for label in labelled(labels)))
+    assert [(span.start, span.end) for label in labelled(labels) for span in label.errors] == [(1, 4)]
     press(opened, Keys.ESCAPE, "z")
-    wait(lambda: not any(label.errors for label in read_labels([labels])))
+    wait(lambda: not any(label.errors for label in labelled(labels)))
 
 
 def test_of_labels_given_quickly_the_last_stays(opened, client, labels):
@@ -200,7 +205,7 @@ def test_of_labels_given_quickly_the_last_stays(opened, client, labels):
     for keys in ("123", "231", "312"):
         ActionChains(opened).send_keys(*keys).perform()
         last = {"1": "good", "2": "bad", "3": "unsure"}[keys[-1]]
-        wait(lambda last=last: marks(opened) == [last] and last in {one.verdict for one in read_labels([labels])})
+        wait(lambda last=last: marks(opened) == [last] and last in {one.verdict for one in labelled(labels)})
     go(opened, client, "/rows?language=he&label=none")
     assert len(all_of(opened, "#rows > details")) == 1  # of two rows in Hebrew
 
@@ -217,7 +222,7 @@ def test_back_leads_to_the_filter_that_was_there(opened, client):
 def test_pairs_have_their_own_labels(opened, client, labels):
     opened.get(f"http://{client.host}/pairs/rows?language=en")
     press(opened, "j", "2")
-    wait(lambda: any(one.choice == "rejected" for one in read_labels([labels])))
+    wait(lambda: any(one.choice == "rejected" for one in labelled(labels)))
     wait(lambda: all_of(opened, ".labels [aria-pressed=true]"))
     assert one(opened, ".labels [aria-pressed=true]").text.startswith("Rejected is better")
     sides = [side.rect for side in all_of(opened, ".sides .side")]
@@ -311,8 +316,7 @@ def test_a_phone_needs_no_scrolling_sideways(opened, client, path):
     try:
         go(opened, client, path)
         opened.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        for row in all_of(opened, "#rows > details"):
-            wait(lambda row=row: row.find_elements("css selector", ".why"))
+        wait(lambda: all(row.find_elements("css selector", ".why") for row in all_of(opened, "#rows > details")))
         opened.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert opened.execute_script("return document.documentElement.scrollWidth") <= 380
     finally:
@@ -327,6 +331,6 @@ def test_without_a_script_rows_are_read_and_labelled(opened, client, labels):
         one(opened, "form.labels button[value=unsure]").click()
         wait(lambda: all_of(opened, "form.labels [aria-pressed=true]"))
         assert one(opened, "form.labels [aria-pressed=true]").get_attribute("value") == "unsure"
-        assert any(one.verdict == "unsure" for one in read_labels([labels]))
+        assert any(one.verdict == "unsure" for one in labelled(labels))
     finally:
         opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
