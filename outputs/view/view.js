@@ -16,15 +16,22 @@
   const tell = (text) => { if (said) said.textContent = text; };
 
   // ----------------------------------------------------------------------------------------------------------- rows
-  const load = async (row) => {
-    if (row.dataset.loaded || !row.dataset.src) return;
-    row.dataset.loaded = "yes";
+  // Who needs what is being loaded waits for it: a key may be pressed meanwhile.
+  const loading = new WeakMap();
+  const load = (row) => {
+    if (row.dataset.src && !loading.has(row)) loading.set(row, loadNow(row));
+    return loading.get(row);
+  };
+  const loadNow = async (row) => {
     row.classList.add("busy");
-    try { row.append(element(await fetched(row.dataset.src))); } catch (error) { row.dataset.loaded = ""; row.append(String(error.message)); }
+    try { row.append(element(await fetched(row.dataset.src))); } catch (error) { loading.delete(row); row.append(String(error.message)); }
     row.classList.remove("busy");
   };
   const rows = () => all("#rows > details.row, article.row");
-  for (const row of rows()) row.addEventListener("toggle", () => { if (row.open) load(row); });
+  for (const row of rows()) {
+    row.addEventListener("toggle", () => { if (row.open) load(row); });
+    if (row.open) load(row); // unfolded before this ran
+  }
   for (const later of all(".later")) fetched(later.dataset.src).then((text) => { later.textContent = text; }, () => {});
   // A click on the first words unfolds; with a key held down the link leads to the row's own page.
   document.addEventListener("click", (event) => {
@@ -184,6 +191,7 @@
     else if (row && ["1", "2", "3", "n", "e"].includes(event.key)) {
       if (!form) { row.open = true; await load(row); }
       const mine = row.querySelector("form.labels");
+      if (!mine) return; // it could not be loaded, as the row says
       if (event.key === "n") mine.elements.comment.focus();
       else if (event.key === "e") markError(row);
       else await send(mine, ["label", mine.querySelector(`[aria-keyshortcuts="${event.key}"]`).value]);

@@ -64,6 +64,7 @@ def opened(browser, client):
 
 def go(browser, client, path: str) -> None:
     browser.get(f"http://{client.host}{client.base}{path}")
+    wait(lambda: all_of(browser, "html.scripted"))  # before it the keys are not known
 
 
 def press(browser, *keys: str) -> None:
