@@ -62,9 +62,13 @@ def opened(browser, client):
     assert {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "about:"))} <= {client.host}
 
 
-def go(browser, client, path: str) -> None:
-    browser.get(f"http://{client.host}{client.base}{path}")
+def visit(browser, address: str) -> None:
+    browser.get(address)
     wait(lambda: all_of(browser, "html.scripted"))  # before it the keys are not known
+
+
+def go(browser, client, path: str) -> None:
+    visit(browser, f"http://{client.host}{client.base}{path}")
 
 
 def press(browser, *keys: str) -> None:
@@ -221,7 +225,7 @@ def test_back_leads_to_the_filter_that_was_there(opened, client):
 
 
 def test_pairs_have_their_own_labels(opened, client, labels):
-    opened.get(f"http://{client.host}/pairs/rows?language=en")
+    visit(opened, f"http://{client.host}/pairs/rows?language=en")
     press(opened, "j", "2")
     wait(lambda: any(one.choice == "rejected" for one in labelled(labels)))
     wait(lambda: all_of(opened, ".labels [aria-pressed=true]"))
@@ -327,7 +331,7 @@ def test_a_phone_needs_no_scrolling_sideways(opened, client, path):
 def test_without_a_script_rows_are_read_and_labelled(opened, client, labels):
     opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        go(opened, client, "/rows?language=ja")
+        opened.get(f"http://{client.host}{client.base}/rows?language=ja")
         one(opened, "#rows a.to-row").click()
         one(opened, "form.labels button[value=unsure]").click()
         wait(lambda: all_of(opened, "form.labels [aria-pressed=true]"))
