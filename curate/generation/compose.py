@@ -16,6 +16,7 @@ from curate.generation.common.forms import Composing
 from curate.generation.common.prompts import language_values
 from curate.rows import Kind
 from curate.steps import Context, RowBatch, Rows, RowStep
+from curate.steps.originals import look_up, originals
 
 _PARENT = "parent."
 
@@ -24,10 +25,12 @@ class Compose(Composing, RowStep):
     """Makes a row from each row by templates: parallel sentences become conversations, answers become judgments.
 
     A row of which a placeholder is missing, or a field comes out empty, is quarantined. The new row is the same item;
-    its parents are the row and, where ``{parent.…}`` is used, that row's first parent.
+    its parents are the row and, where ``{parent.…}`` is used, that row's first parent (of a row that was redacted or
+    relabelled, that of the row before).
     """
 
     tag: ClassVar[str] = "compose"
+    version: ClassVar[int] = 2
     batch: ClassVar[int] = 16_384
     summary: ClassVar[str] = (
         "rows by templates from rows, without a model: other kinds, prompts, directions and languages"
@@ -66,11 +69,10 @@ class _Parents:
     """The first parent of each row, under names that begin with ``parent.``."""
 
     def __init__(self, rows: Rows, context: Context) -> None:
-        self._ids = rows.parents()
+        self._ids = originals(rows, context)
         self._known: dict[str, Parts] = {}
         self._licenses: dict[str, str] = {}
-        if not self._ids.drop_nulls().is_empty():
-            found = context.rows_by_id(self._ids.drop_nulls())
+        if (found := look_up(self._ids, context)) is not None:
             ids = found.ids.to_list()
             self._known = {ids[parts.place]: parts for parts in parts_of(found)} if ids else {}
             lineage = found.table["lineage"].to_pylist() if ids else []

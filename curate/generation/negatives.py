@@ -26,6 +26,7 @@ from curate.generation.common.requests import InvalidResponse
 from curate.rows import Kind, required_columns
 from curate.steps import Context, GatherStep, RowBatch, Rows
 from curate.steps.models import Encoder
+from curate.steps.originals import originals
 from curate.vectors import knn
 
 FIELDS = {Kind.SFT: ("prompt", "response"), Kind.PARALLEL: ("source", "target")}
@@ -94,7 +95,7 @@ class Negatives(GatherStep):
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         known = _Known(self.among)
         for part in rows:
-            known.add(part)
+            known.add(part, context)
         if self.choice == "nearest":
             encoder: Encoder = context.model(self.model)
             chosen, cosines = self._nearest(known, encoder, context)
@@ -243,14 +244,14 @@ class _Known:
     _pools: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     _texts: dict[tuple[str, str], dict[str, list[int]]] = field(default_factory=dict)
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: Rows, context: Context) -> None:
         question, answer = FIELDS[rows.kind]
         start = len(self.ids)
         self.apart = rows.kind is Kind.PARALLEL or self.among == "all"
         self.ids += rows.ids.to_list()
         self.groups += rows.table["group_id"].to_pylist()
         if self.among == "parent":
-            self.common += [parent or "" for parent in rows.parents().to_list()]
+            self.common += [parent or "" for parent in originals(rows, context).to_list()]
         elif self.among == "all":
             self.common += [""] * len(rows)
         else:

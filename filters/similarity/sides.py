@@ -14,12 +14,10 @@ import polars as pl
 from curate.rows import Kind, field_names
 from curate.rows.fields import ASKED
 from curate.steps import Context, Rows
+from curate.steps.originals import look_up, originals
 from curate.text import segmentation as text
 
 BLOCK = 8192
-_OF_THE_SAME_ROW = ("detect_language", "redact")
-"""Steps that make of a row the same one, labelled or without private data. It would always agree with the old row, so
-its counterpart is that of the old one."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
                 start, part.field_language("source"), part.field_language("target"), {fields[0]: (cut[0], cut[1])}
             )
             continue
-        parents = _counterparts(part, context)
-        parent_rows = _look_up(parents, context)
+        parents = originals(part, context)
+        parent_rows = look_up(parents, context)
         nothing = pl.Series("", [None] * len(part), dtype=pl.String)
         if parent_rows is None:
             yield Sides(start, nothing, _language(part, fields), dict.fromkeys(fields, (nothing, nothing)))
@@ -72,8 +70,8 @@ def tags(rows: Rows, own: bool, fields: tuple[str, ...], context: Context) -> tu
     """The languages of both sides of all rows; null on the left where there is no counterpart."""
     if own:
         return rows.field_language("source"), rows.field_language("target")
-    parents = _counterparts(rows, context)
-    parent_rows = _look_up(parents, context)
+    parents = originals(rows, context)
+    parent_rows = look_up(parents, context)
     known = {}
     if parent_rows is not None:
         known = dict(zip(parent_rows.ids.to_list(), _language(parent_rows, fields).to_list(), strict=True))
@@ -89,39 +87,6 @@ def without_blank(texts: pl.Series) -> pl.Series:
     """Replaces texts without visible characters by empty ones."""
     frame = texts.to_frame("text")
     return frame.select(pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text"))).to_series()
-
-
-def _counterparts(rows: Rows, context: Context) -> pl.Series:
-    """The id of each row's parent, or that of the row that it was before; null where there is none."""
-    parents, same = rows.parents(), _is_the_same(rows)
-    while same.any():
-        before = _look_up(parents.filter(same), context)
-        ids = before.ids.to_list() if before is not None else []
-        above = dict(zip(ids, before.parents().to_list(), strict=True)) if before is not None else {}
-        again = dict(zip(ids, _is_the_same(before).to_list(), strict=True)) if before is not None else {}
-        parents, same = (
-            pl.Series(
-                "parent",
-                [above.get(one) if is_same else one for one, is_same in zip(parents, same, strict=True)],
-                dtype=pl.String,
-            ),
-            pl.Series(
-                [is_same and again.get(one, False) for one, is_same in zip(parents, same, strict=True)],
-                dtype=pl.Boolean,
-            ),
-        )
-    return parents
-
-
-def _is_the_same(rows: Rows) -> pl.Series:
-    lineage = pl.Series(rows.table["lineage"].combine_chunks())
-    makers = lineage.struct.field("makers").list.eval(pl.element().struct.field("step"))
-    return makers.list.last().is_in(_OF_THE_SAME_ROW).fill_null(False)
-
-
-def _look_up(parents: pl.Series, context: Context) -> Rows | None:
-    ids = parents.drop_nulls().unique()
-    return context.rows_by_id(ids) if len(ids) else None
 
 
 def compares_own(kind: Kind, between: str | None) -> bool:

@@ -17,6 +17,7 @@ import curate
 from curate.generation.compose import Compose
 from curate.rows import Kind
 from curate.rows.kinds import payload
+from curate.steps import Rows
 
 ASKED = "prompt_language" in payload(Kind.SFT)
 
@@ -372,3 +373,21 @@ def test_a_build_makes_the_rows_and_check_knows_the_mistakes(tmp_path: Path):
         "language, language_name, language_own_name, source, source_language, source_language_name, "
         "source_language_own_name, target, attribute.…, score.…, parent.…"
     )
+
+
+def test_the_parent_of_a_redacted_row_is_that_of_the_row_before_and_its_text_comes_nowhere(make, bench):
+    def row(text: str, *steps: str, parents: list[str]) -> Rows:
+        makers = [{"step": step, "model": "", "prompt_hash": "", "key": ""} for step in steps]
+        lineage = {"parents": parents, "makers": makers}
+        return make(Kind.DOCUMENT, [{"text": text, "language": "de", "lineage": lineage}])
+
+    original = make(Kind.DOCUMENT, [{"text": "The river is old.", "language": "en"}])
+    read = row("Mail an hans@beispiel.de.", "translate", parents=[original.ids[0]])
+    redacted = row("Mail an [EMAIL_1].", "translate", "redact", parents=[read.ids[0]])
+    alone = row("Mail an [EMAIL_1]!", "redact", parents=[row("Mail an a@b.de!", parents=[]).ids[0]])
+    into = {"kind": "document", "into": {"text": "{parent.text} / {text}"}}
+    made, bad = composed(Compose(**into), redacted, bench(parents=[original, read]))
+    assert [one["text"] for one in made] == ["The river is old. / Mail an [EMAIL_1]."] and not bad
+    assert made[0]["lineage"]["parents"] == [redacted.ids[0], original.ids[0]]
+    made, bad = composed(Compose(**into), alone, bench(parents=[row("Mail an a@b.de!", parents=[])]))
+    assert not made and "parent." in bad[0].reason
