@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from settling import settle
 
+from curate.catalog.docstrings import documented
 from curate.catalog.params import PerLanguage
 from curate.rows import Kind
 from curate.steps import StepError
@@ -137,5 +138,5 @@ def test_duplicates_take_their_thresholds_from_a_calibration(make: Any, context:
 
 
 def test_what_components_tells_of_the_usual_thresholds_is_what_they_are() -> None:
-    described = Duplicates.model_fields["similarity"].description or ""
+    described = documented(Duplicates).model_fields["similarity"].description or ""
     assert all(f"({usual:g})" in described or f"default {usual:g}" in described for usual in _SIMILARITY.values())

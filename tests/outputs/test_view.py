@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import logging
@@ -500,7 +501,15 @@ def test_what_is_wrong_is_said_before_anything_is_served(store, tmp_path):
 
 def test_the_command_prints_its_address_and_ends_with_ctrl_c(store, tmp_path):
     command = [sys.executable, "-m", "curate.cli", "view", "sea", "--store", str(store.root), "--no-browser"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    # A shell may have started the tests with Ctrl-C ignored, as it does in the background; that is inherited.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with contextlib.ExitStack() as ends:
+        ends.enter_context(run)
+        ends.callback(run.kill)
         address = run.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sea%40[0-9a-f]{20}\?token=[\w-]{32}", address)
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
