@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.rows.extras import extras_in
-from curate.rows.kinds import Kind, payload
+from curate.rows.kinds import Kind
 
 # field → (column, roles or None for all)
 _CHATS: MappingProxyType[Kind, dict[str, tuple[str, tuple[str, ...] | None]]] = MappingProxyType(
@@ -168,11 +168,6 @@ def prompt_language(table: pa.Table) -> pl.Series:
     names = [name for name in ("prompt_language", "language") if name in table.column_names]
     columns = [pl.Series(table[name].combine_chunks() if table.num_rows else [], dtype=pl.String) for name in names]
     return pl.select(pl.coalesce(columns)).to_series().rename("prompt_language")
-
-
-def payload_columns(kind: Kind) -> tuple[str, ...]:
-    """The Arrow columns of the payload."""
-    return tuple(payload(kind))
 
 
 def latest_value(lists: pl.Series, name: str) -> pl.Series:
