@@ -10,10 +10,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import curate
+from curate.engine.budget import open_ledger
+from curate.engine.planning.runner import DatasetRecord, TaskRunner
 
 CATALOG = """\
 version: 1
@@ -176,3 +179,23 @@ def test_a_stage_that_fails_is_an_error_there(folder):
     run(folder, "--log-file", "run.log", "build", "-q")
     failed = [record for record in lines(folder / "run.log") if record["level"] == "error"]
     assert [(record["message"], record["stage"]) for record in failed] == [("stage failed", "first/broken")]
+
+
+def test_a_stage_that_ends_in_each_round_counts_its_calls_once(tmp_path):
+    """With a target a stage ends once a round; what it spent before is not spent again."""
+    context = SimpleNamespace(store=SimpleNamespace(root=tmp_path), build="one")
+    runner = TaskRunner(context)
+    runner.begin(DatasetRecord("first"))
+    assert runner._spent_on("first/respond") == {}
+    for calls in (3, 2):
+        ledger = open_ledger(tmp_path, "one", {}, "first/respond")
+        for _ in range(calls):
+            ledger.settle(ledger.reserve("m", 10, 0.5), 4, 6, 0.25)
+        ledger.release()
+        assert runner._spent_on("first/respond") == {
+            "calls": calls,
+            "prompt_tokens": 4 * calls,
+            "completion_tokens": 6 * calls,
+            "money": 0.25 * calls,
+        }
+    assert set(runner._spent_on("first/respond").values()) == {0}

@@ -55,7 +55,7 @@ class StageEvents:
     Args:
         dataset: its name.
         progress: who is told.
-        spending: what a stage has spent in this build so far.
+        spending: what a stage has spent in this build since it last ended.
     """
 
     def __init__(self, dataset: str, progress: Progress, spending: Callable[[str], Spending]) -> None:

@@ -117,6 +117,8 @@ class TaskRunner:
         self._tried: set[tuple[str, str]] = set()
         """The results (step, key) that this build made: what was lost in them is for the next one."""
 
+        self._reported: dict[str, dict[str, int | float]] = {}
+        """Stage → what it had spent when it last ended."""
         self._batched: dict[str, list[str]] = {}
         """Stage → its models that are asked through a batch interface."""
 
@@ -247,11 +249,17 @@ class TaskRunner:
             raise
 
     def _spent_on(self, stage: str) -> dict[str, int | float]:
-        """Calls, tokens and money of a stage in this build, models together; nothing where no model was paid."""
+        """Calls, tokens and money of a stage in this build since it last ended, models together (with a target it ends
+        once a round); nothing where no model was paid."""
         paid = spent(self.context.store.root, self.context.build, self.record.name)
         of_stage = [one for one in paid if one["stage"] == stage]
+        if not of_stage:
+            return {}
         names = ("calls", "prompt_tokens", "completion_tokens", "money")
-        return {name: sum(one[name] for one in of_stage) for name in names} if of_stage else {}
+        total = {name: sum(one[name] for one in of_stage) for name in names}
+        before = self._reported.get(stage, {})
+        self._reported[stage] = total
+        return {name: value - before.get(name, 0) for name, value in total.items()}
 
     def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int] | None:
         """For how many rows of a result models have to be asked again: lost in passing, failed for good; None if
