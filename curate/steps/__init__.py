@@ -2,21 +2,18 @@
 
 from curate.errors import SourceError, StepError
 from curate.steps.base import (
-    CatalogFacts,
-    Context,
-    FailedRow,
     GatherStep,
     GlobalStep,
-    RowBatch,
-    Rows,
     RowStep,
     ScoreStep,
     Source,
     Step,
     Unit,
 )
+from curate.steps.context import CatalogFacts, Context
 from curate.steps.models import Encoder, Identified, LanguageIdentifier, Model
 from curate.steps.registry import Registry
+from curate.steps.rows import FailedRow, RowBatch, Rows
 
 __all__ = [
     "CatalogFacts",

@@ -14,168 +14,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
 from curate.catalog.params import Decision, Params, Reference, Role
-from curate.rows import Kind, field_language, field_text, field_turns, prompt_language, widen
-from curate.steps.models import Model, Sampling
-from curate.steps.names import Names
+from curate.rows import Kind
+from curate.steps.context import CatalogFacts, Context
+from curate.steps.models import Sampling
+from curate.steps.rows import RowBatch, Rows
 from curate.unused import Unused
-
-
-# ----------------------------------------------------------------------------------------------------------- contracts
-@dataclass(frozen=True)
-class Rows:
-    """A batch of rows of one kind, in the schema of :func:`curate.rows.schema`, with every optional part."""
-
-    kind: Kind
-    table: pa.Table
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "table", widen(self.table))
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
-    @cached_property
-    def ids(self) -> pl.Series:
-        return pl.Series("id", self.table["id"].combine_chunks() if len(self) else [], dtype=pl.String)
-
-    @cached_property
-    def language(self) -> pl.Series:
-        """The language of each row's answer."""
-        return pl.Series("language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String)
-
-    @cached_property
-    def prompt_language(self) -> pl.Series:
-        """The language of each row's prompt: ``language``, unless the prompt is in another."""
-        return prompt_language(self.table)
-
-    def text(self, name: str, *, calls: bool = False) -> pl.Series:
-        """The text of a field (see :mod:`curate.rows.fields`), one string per row.
-
-        Args:
-            calls: include calls of tools, as :func:`curate.rows.message_text` writes them.
-        """
-        return field_text(self.kind, self.table, name, calls=calls)
-
-    def turns(self, name: str, *, calls: bool = False) -> pl.Series:
-        """The turns of a field, a list of strings per row."""
-        return field_turns(self.kind, self.table, name, calls=calls)
-
-    def field_language(self, name: str) -> pl.Series:
-        """The expected language of a field in each row."""
-        return field_language(self.kind, self.table, name)
-
-    def parents(self) -> pl.Series:
-        """The id of each row's first parent; null where there is none, or only rows whose texts stand beside it."""
-        parents = self.table["lineage"].combine_chunks().field("parents")
-        first = pl.Series("parent", parents, dtype=pl.List(pl.String)).list.first()
-        return first.set(first == self.ids, None)
-
-    def take(self, keep: Sequence[bool] | pl.Series) -> Rows:
-        """The rows where ``keep`` is true."""
-        return Rows(self.kind, self.table.filter(pa.array(list(keep), pa.bool_())))
-
-
-class Context(Protocol):
-    """What a running step gets from the engine."""
-
-    threads: int
-    """Number of threads the step may use."""
-    memory: int
-    """Bytes of memory a global step may use before it spills to disk."""
-    scratch: Path
-    """A folder for temporary files, removed afterwards."""
-    seed: int
-    """The dataset's seed. All randomness must derive from it and the row. It is 0 in ``score`` and ``summarize``, whose
-    results are shared by datasets with different seeds."""
-    draw: int
-    """How often this dataset has already processed these rows (``target:`` repeats them to get more): draw other
-    samples than before."""
-
-    origins: Sequence[str]
-    """In ``decide``: for each summary the source or dataset in ``from`` that its rows came from; empty if from
-    several, behind a step that makes rows of all rows at once."""
-
-    def model(self, name: str) -> Any:
-        """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""
-        ...
-
-    def model_name(self, name: str) -> str:
-        """``name@revision`` of that model, for lineage."""
-        ...
-
-    def rows_by_id(self, ids: pl.Series) -> Rows:
-        """The rows with these ids among all earlier rows of this dataset, once each, in any order."""
-        ...
-
-    def rows(self, name: str) -> Iterator[Rows]:
-        """All rows of a side input (a source or dataset that a ``RowsName`` parameter names), in batches, in order."""
-        ...
-
-    def is_open(self, language: str) -> bool:
-        """Whether rows in this language are still needed; false once its ``target:`` is reached."""
-        ...
-
-    def advance(self, rows: int) -> None:
-        """Reports progress inside a batch; rows not reported are counted when the batch is done."""
-        ...
-
-    def warn(self, message: str) -> None:
-        """Warns the user; the warning is stored with the result and repeated when the result is reused."""
-        ...
-
-
-class CatalogFacts(Protocol):
-    """What is known about a step's models and rows before anything runs."""
-
-    @property
-    def kind(self) -> Kind:
-        """The kind of the step's input rows."""
-        ...
-
-    @property
-    def languages(self) -> frozenset[str] | None:
-        """The languages of the input rows; None if only the data tell."""
-        ...
-
-    @property
-    def scores(self) -> Names:
-        """The scores of the input rows."""
-        ...
-
-    @property
-    def attributes(self) -> Names:
-        """The attributes of the input rows."""
-        ...
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The sources and datasets in ``from``; empty if nothing tells from which one a row came."""
-        ...
-
-    def kind_of(self, name: str) -> Kind | None:
-        """The kind of the rows of a source or dataset; None if only the data tell."""
-        ...
-
-    def model(self, name: str) -> Model:
-        """The model with that name, not loaded."""
-        ...
-
-    def instead(self, source: str, target: str) -> str:
-        """Which models translate a pair, for a message: ``'wide' would``."""
-        ...
-
-    def note(self, message: str) -> None:
-        """Adds a note that does not stop the build."""
-        ...
 
 
 class Step(Params):
@@ -293,31 +144,6 @@ class ScoreStep(Step):
             (sample size), ``limit`` and ``refused`` (if there is a limit), ``note``.
         """
         return []
-
-
-@dataclass(frozen=True)
-class FailedRow:
-    """A row that could not be read or made. It is quarantined, counted and shown."""
-
-    where: str
-    """The place inside the unit (``line 17``, ``row 3``); for a row that could not be made, the id of its parent."""
-    reason: str
-    raw: str
-    """The raw text (of a file or a model's answer), truncated to 2,000 characters."""
-    transient: bool = False
-    """Whether a server failure is the cause, so that the next build tries again. Steps that use
-    :func:`curate.generation.common.requests.ask` need not set it."""
-
-
-@dataclass(frozen=True)
-class RowBatch:
-    """A batch of new rows without ids, and the rows that could not be read or made."""
-
-    table: pa.Table
-    """Columns of the kind's schema without ``id``; ``group_id`` may be empty strings."""
-    bad: tuple[FailedRow, ...] = ()
-    unused: Unused | None = None
-    """For a source: columns and values of its data that nothing used."""
 
 
 class RowStep(Step):

@@ -20,7 +20,9 @@ from curate.catalog.model import NAME_PATTERN
 from curate.catalog.params import Decision, PerLanguage
 from curate.errors import StepError, described
 from curate.rows import Kind, main_fields, unknown_fields
-from curate.steps.base import Context, Rows, ScoreStep
+from curate.steps.base import ScoreStep
+from curate.steps.context import Context
+from curate.steps.rows import Rows
 
 F = TypeVar("F", bound=Callable[..., Any])
 Threshold = float | Mapping[str, float | None] | None

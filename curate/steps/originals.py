@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from curate.steps.base import Context, Rows
+from curate.steps.context import Context
+from curate.steps.rows import Rows
 
 _OF_THE_SAME_ROW = ("detect_language", "redact")
 """Steps that make of a row the same one, labelled or without private data. What it was made from is what the old row
