@@ -1,4 +1,5 @@
-"""The packages ``filters``, ``sources`` and ``outputs`` that Python finds must be ours, and of one version.
+"""Checks that the packages ``filters``, ``sources`` and ``outputs`` that Python imports are curate's own and of its
+version.
 
 Other distributions install top-level packages of these names; mixing them would fail far away and oddly, so it
 fails here.

@@ -1,5 +1,4 @@
-"""What became of questions to models that brought no answer that can be used, so that a later build knows what to
-ask again.
+"""Remembers requests to models that got no usable answer, so that a later build knows which to send again.
 
 Whoever asks notes it here (:func:`curate.generation.common.requests.ask` does), whoever runs the task writes it
 down with its result. A

@@ -1,4 +1,4 @@
-"""What the rows of a source had and nothing used: it is counted and said, so that nothing is dropped without a word."""
+"""Counts fields of a source's rows that nothing used, so that nothing is dropped unreported."""
 
 from __future__ import annotations
 

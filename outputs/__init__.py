@@ -1,4 +1,4 @@
-"""Outputs: what leaves the house: versions in the formats that trainers read."""
+"""Outputs: exports for trainers, dataset cards, reports, publications."""
 
 from curate._version import __version__ as __curate_version__
 

@@ -1,5 +1,5 @@
-"""Descriptions of parameters are the docstrings below them, read from the source when somebody asks: pydantic would
-read them whenever a class is made, a sixth of a command's start."""
+"""Reads the descriptions of parameters from the docstrings below them, when they are asked for: reading them with every
+class would take a sixth of a command's start."""
 
 from __future__ import annotations
 

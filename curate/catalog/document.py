@@ -1,4 +1,4 @@
-"""A catalog file is read into plain values in which every place still knows its file and line.
+"""Parses a catalog file into plain values that keep their file and line.
 
 YAML 1.2's core rules are used, not PyYAML's 1.1: ``no`` is Norwegian, not false, and ``1:30`` is text. Repeated keys,
 tags that would make objects, and alias bombs are errors.

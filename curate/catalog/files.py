@@ -1,5 +1,4 @@
-"""A catalog is one file and all that it includes; here they are read, each after those that it includes, and looked
-at from far off."""
+"""Reads a catalog file and the files that it includes, each after those that it includes itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What must be forgotten is written beside the catalog, one line an item, so that it stays forgotten when the store
-is built anew.
+"""The takedown list beside the catalog: one line for each erased item, applied whenever the store is built anew.
 
 A line names a row by its id (a digest: the text itself is nowhere), with the source it is of if it is one, or a
 whole source:

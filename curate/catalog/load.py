@@ -1,5 +1,4 @@
-"""Loading finds every problem of a catalog before it reports any: each with its file, its line and the nearest
-known word."""
+"""Loads a catalog and reports all of its errors at once, each with file, line and the nearest known word."""
 
 from __future__ import annotations
 

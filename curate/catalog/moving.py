@@ -1,4 +1,4 @@
-"""What a catalog says, as a file in another folder would have to say it: relative paths name the same files."""
+"""Rewrites the relative paths of a catalog for a file in another folder."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Parameters are pydantic models in which each field says, by its type, what it may change: rows, decisions, or
-nothing.
+"""Base class of parameters: pydantic models in which the type of a field says whether it affects rows, decisions or
+neither.
 
 A field marked ``Runtime[...]`` (batch size, address, path, credential) never changes which rows come out and is
 left out

@@ -1,5 +1,5 @@
-"""What stands in a catalog, made into what a person or a class can use: an error into a sentence, a relative path
-into a whole one."""
+"""Turns values of a catalog into what classes and messages need: validation errors into sentences, relative paths into
+absolute ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The known word that somebody meant: a name of an earlier version, a word of the field, or a slip of the pen."""
+"""Suggests the known word for an unknown one: an earlier name, a synonym of the field, or the nearest spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line parses, calls :mod:`curate`, and prints; it decides nothing."""
+"""The command line: parses arguments, calls :mod:`curate`, and prints; it decides nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""``curate publish``, ``curate card`` and ``curate licenses``: what leaves the house, how it is described, and
-whether it may."""
+"""``curate publish``, ``curate card``, ``curate licenses``: publish a version, describe it, check its licences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``curate report``: a page for people about a finished version."""
+"""``curate report``: one HTML file about a finished version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``curate review``: a sample for people to look at, and what they said of it."""
+"""``curate review``: exports a sample for human annotation and imports the labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger holds what every model call cost, on disk the moment it is known, so that a budget holds across crashes.
+"""The ledger: records the cost of every model call on disk at once, so that a budget holds across crashes.
 
 A budget is for one build. A build that was killed goes on under its own number; one that finished starts a new count.
 """

@@ -1,4 +1,4 @@
-"""A few rows on their way through a dataset's steps: what each step made, changed, scored and dropped, and why."""
+"""Records what happens to a few rows in a dataset's steps: created, changed, scored and dropped, with reasons."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The funnel tells for each language how many rows came in, what each step dropped and why, and which language
-fares oddly."""
+"""The funnel: for each language, rows in, rows dropped by each step and reason, and alarms for outlying languages."""
 
 from __future__ import annotations
 

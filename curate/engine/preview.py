@@ -1,4 +1,4 @@
-"""A preview takes a few rows of a catalog's sources through a dataset's steps and notes what each step does to them.
+"""Takes a few rows of a catalog's sources through a dataset's steps and records what each step does to them.
 
 The rows are built for real in a folder of their own, with the kept answers of models of the real store: what the
 preview asks is not asked again by the build.

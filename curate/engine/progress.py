@@ -1,4 +1,4 @@
-"""Progress is told as it happens: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""Shows progress: a bar with rate and time left in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

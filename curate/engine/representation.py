@@ -1,5 +1,5 @@
-"""Representation tells who is in a dataset after each step: rows by language, source and models, and how many are in
-the language asked for (language adherence)."""
+"""Representation: rows of a dataset by language, source and model after each step, and how many are in the language
+asked for (language adherence)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes of memory as people write them."""
+"""Parses memory sizes such as ``8GiB``."""
 
 from __future__ import annotations
 

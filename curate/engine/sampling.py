@@ -1,4 +1,4 @@
-"""An estimate is made by building four small parts of a dataset in a folder of their own, one after the other."""
+"""Builds the four sample parts of an estimate, one after the other, in a temporary store."""
 
 from __future__ import annotations
 

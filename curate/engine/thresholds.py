@@ -1,4 +1,4 @@
-"""The thresholds that a step holds a row's scores against, by the row's language."""
+"""The thresholds that a step applies to a row, by the row's language."""
 
 from __future__ import annotations
 

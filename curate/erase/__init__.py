@@ -1,5 +1,4 @@
-"""To forget is to write down what must never be there again, to build without it, and to remove it from wherever
-else it lies.
+"""Erasure: adds rows to the takedown list, rebuilds without them, and removes every other copy.
 
 The list lies beside the catalog (:mod:`curate.catalog.forgotten`); building leaves out what is on it from the first
 shard on

@@ -1,4 +1,4 @@
-"""What was made of what, by the lineage of all rows of a store: those of versions and those on the way to them.
+"""Finds everything derived from given rows, by the lineage of all rows in a store.
 
 A step may put texts of other rows beside a row (``retrieve``, ``negatives``). Such a row keeps its id, which then
 stands among its parents before theirs, so one id has several copies, of which some repeat a forgotten text and others

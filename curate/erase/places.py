@@ -1,4 +1,4 @@
-"""Where forgotten rows lie, file by file, and how each of these places is emptied."""
+"""Finds the files that contain erased rows, and removes the rows from each."""
 
 from __future__ import annotations
 

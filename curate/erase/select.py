@@ -1,4 +1,4 @@
-"""Which rows are to be forgotten: by id, by condition, by source, by the line of a file."""
+"""Selects the rows to erase: by id, condition, source, or line of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a store knows about one row: in which versions it is and why, and the rows that it has to do with."""
+"""Everything that a store has about one row: its versions, why it was kept or dropped, and related rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Which tables a store has: every version under its names, and tables about all of them. A version that is damaged
-has none, and
-takes no other with it."""
+"""The tables of a store: every version under its names, and tables about all datasets; a damaged version has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of remote files: how they are told without credentials, how they go by in the cache, and what fails there.
+"""Addresses of remote files: their form without credentials, their name in the cache, their errors.
 
 Everything that leaves this package names a file by :func:`public`: no user name, password or query.
 """

@@ -1,4 +1,4 @@
-"""What an executor is: it runs tasks somewhere and yields their results as they come."""
+"""The interface of executors, which run tasks and yield their results as they finish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which executor a catalog asks for."""
+"""Chooses the executor that a catalog asks for."""
 
 from __future__ import annotations
 

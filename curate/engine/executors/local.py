@@ -1,4 +1,4 @@
-"""An executor does tasks somewhere and yields their results as they come; ``local`` is processes on this machine.
+"""Runs tasks in worker processes on this machine.
 
 Workers are spawned (never forked: threads of Arrow and Polars do not survive a fork), die with their parent, and each
 keeps its models from task to task.

@@ -1,5 +1,4 @@
-"""The same tasks in actors of a Ray cluster: as in processes on this machine, but any of them, and its machine, may
-be lost.
+"""Runs tasks in actors of a Ray cluster; any actor or node may be lost.
 
 A task that was lost is done anew elsewhere: results are written whole or not at all, so doing one twice does no harm.
 """

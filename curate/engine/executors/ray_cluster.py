@@ -1,5 +1,5 @@
-"""A connection to Ray: the one this process has already, a cluster somewhere, or an instance of our own that ends
-with us.
+"""Connects to Ray: the connection this process already has, a cluster by address, or a local instance that ends with
+the build.
 
 An instance of our own listens on the loopback interface only, has no dashboard, tells nobody anything, and leaves
 no files.

@@ -1,5 +1,4 @@
-"""What runs in a Ray actor: the same tasks as in a local process, after making sure that this machine sees this
-very store.
+"""The Ray actor: runs the same tasks as a local worker, after checking that its machine sees the same store.
 
 Everything comes and goes as JSON.
 """

@@ -1,5 +1,4 @@
-"""Everything that can be known to be wrong with a catalog before anything runs: kinds, fields, what models can do;
-all at once."""
+"""Static checks of a catalog before anything runs: kinds, fields, and what models support; all reported at once."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Forgotten rows leave a shard the moment it is there, before any step sees it: what would be made of them is never
-made.
+"""Removes erased rows from a shard before any step reads it.
 
 Only shards that hold such rows change; all others keep their content, and with it everything that was computed from
 them. Answers of

@@ -1,5 +1,4 @@
-"""What a build will cost is told by a small part of it: some items are built for real, in four parts whose spread
-gives the interval.
+"""Estimates what a build will cost from a sample built in four parts, whose spread gives the interval.
 
 The parts are disjoint and drawn by a digest of the item, so that translations of one item stay together. They are
 built in a

@@ -1,5 +1,4 @@
-"""What a dataset stands on: sources read unit by unit and linked to their parents, and datasets that were built
-before."""
+"""The inputs of a dataset: sources, read unit by unit and joined with their parents, and datasets built before."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A manifest tells all of a version that its rows do not: recipe, sources and their state, models, funnel, files,
-software."""
+"""The manifest of a version: recipe, sources and their state, models, funnel, files and software."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Walking a dataset is taking pieces through its steps in order; with a target, more candidates go the same way
-until enough came through."""
+"""Runs a dataset's steps in order; with a target, in rounds of further candidates until enough rows are kept."""
 
 from __future__ import annotations
 

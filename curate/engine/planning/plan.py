@@ -1,4 +1,4 @@
-"""A plan says for each stage what will be reused, what will run, and why; building does exactly that."""
+"""The plan: for each stage what is cached, what will run, and why; a build does exactly that."""
 
 from __future__ import annotations
 

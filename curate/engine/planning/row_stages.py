@@ -1,5 +1,4 @@
-"""Stages that make rows: each task's key holds all that the new rows depend on, and what could not be made is
-counted apart."""
+"""Stages that make rows: the key of a task covers everything its rows depend on; failed rows are quarantined."""
 
 from __future__ import annotations
 

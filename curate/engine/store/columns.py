@@ -1,4 +1,4 @@
-"""A column shard stands beside a row shard, row for row: what a step found, and whether it keeps the row and why not.
+"""Column shards: for each row of a row shard the scores of a step, and whether and why it drops the row.
 
 ``keep`` is null for rows that were dropped before the step, so the last column shard alone says which rows are alive.
 """

@@ -1,5 +1,4 @@
-"""Copies of a version that were written outside of the store are noted in it, so that whoever must take rows back
-knows where they lie."""
+"""Records copies of a version written outside of the store (exports, publications), so that erasure can name them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two versions differ in rows, and for every difference some step or source is responsible: this says which.
+"""Compares two versions: the differing rows, and the step or source responsible for each difference.
 
 A row that is gone was dropped by a step (then it lies among the other version's rejects), or what it was made of
 was, or its

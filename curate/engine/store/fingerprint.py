@@ -1,4 +1,4 @@
-"""A key is the digest of a recipe: everything that decides an outcome, as strict canonical JSON, and nothing else.
+"""Cache keys: the digest of a recipe in canonical JSON, with everything that decides an outcome and nothing else.
 
 The recipe is stored next to what it made, so that two recipes can be compared and the difference told to a person.
 """

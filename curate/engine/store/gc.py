@@ -1,4 +1,4 @@
-"""Housekeeping removes what no build stands on any more, and checks that what is there is what was written."""
+"""Garbage collection: removes results that no version uses, and verifies that files are as they were written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name may be given to a version, and the story of a dataset is its versions in the order in which they were made."""
+"""Names of versions, and the version history of a dataset."""
 
 from __future__ import annotations
 

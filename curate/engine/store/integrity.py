@@ -1,5 +1,4 @@
-"""What the store wrote is what it reads: descriptions carry a checksum of their own, and the size and digest of
-each file beside them.
+"""Integrity: checksums of descriptions, and sizes and digests of the files beside them, checked on reading.
 
 Sizes are looked at whenever a result is looked up, digests whenever a file is read (once a process, as long as the
 file is not

@@ -1,4 +1,4 @@
-"""One build at a time in one store: the lock is a file with its owner's name and a heartbeat.
+"""The store's lock, a file with its owner's name and a heartbeat: one build at a time.
 
 A lock whose process is dead (on this machine) or whose heart has not beaten for half a minute (elsewhere) is taken
 over.

@@ -1,4 +1,4 @@
-"""Finds what in a store is not what was written, and puts it aside, so that the next build makes it again."""
+"""Finds damaged files in a store and sets them aside, so that the next build makes them again."""
 
 from __future__ import annotations
 

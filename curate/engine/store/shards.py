@@ -1,4 +1,4 @@
-"""A row shard is an immutable parquet file of rows in a canonical order; its ends are chosen by the rows themselves.
+"""Row shards: immutable Parquet files of rows in a canonical order, split at places that the rows themselves decide.
 
 A cut is made after a row whose id's first bits are zero, so one inserted row moves one cut and changes one shard.
 """

@@ -1,5 +1,4 @@
-"""The store is the only place where results live: written whole into a temporary sibling, fsynced, renamed, never
-changed.
+"""The store: results and versions on disk, written to a temporary sibling, fsynced and renamed, never changed.
 
 ``work/<step>/<key>/`` holds the result of one step on one shard, ``datasets/<name>/<version>/`` a finished version,
 ``datasets/<name>/refs/*.json`` names for versions, ``state/`` what the last build of each dataset used, ``cache/``

@@ -1,5 +1,4 @@
-"""A version is the join of rows and kept columns, written once: data by split, rejects with step and reason,
-unreadable rows.
+"""Writes a version: rows by split, rejected rows with step and reason, and quarantined rows.
 
 Parts are made by workers and cached like any result; a version is a folder of links to parts with a manifest, and its
 name is the digest of its rows in order, however they are cut.

@@ -1,4 +1,4 @@
-"""What a step sees of the world while it runs in a worker: models loaded once a process, ancestors by id, warnings."""
+"""The context of a step in a worker: models loaded once per process, ancestors by id, warnings."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The task that joins rows with what the steps found about them: kept rows by split, rejected rows with step and
-reason."""
+"""The task that joins rows with the columns of the steps: kept rows by split, rejected rows with step and reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stands before a language model and writes each request down with its kept answer; nothing is sent.
+"""Replaces a language model to record each request with its cached answer; nothing is sent.
 
 It is there for `curate record`, which builds a dataset again to learn what its steps ask.
 """

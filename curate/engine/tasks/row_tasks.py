@@ -1,4 +1,4 @@
-"""Row work makes row shards out of row shards: what a row step or a gathering step makes, or a slice of candidates."""
+"""Tasks that make row shards from row shards: row steps, dataset steps, slices of candidates."""
 
 from __future__ import annotations
 

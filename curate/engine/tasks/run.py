@@ -1,5 +1,4 @@
-"""Performing a task is calling its action inside a folder that appears whole or not at all; workers run nothing
-else."""
+"""Runs a task: calls its action in a folder that is committed as a whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The task that takes the rows of a sample out of a shard; items are drawn by a digest, so translations of one item
-stay together."""
+"""The task that samples rows of a shard; items are drawn by digest, so translations of one item stay together."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A task is one step on one shard, told in JSON; this is what a worker does with it, and it writes only its own
-folder."""
+"""Tasks: one step on one shard, described in JSON; a worker writes only the task's own folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A target is reached when so many rows came through; of what came through beyond it, the first in order stay."""
+"""Trims rows beyond a target: the first in order are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider's batch interface has to say for itself, and the records of batches that were submitted.
+"""The interface of a provider's batch API, and the records of submitted batches.
 
 A :class:`BatchInterface` writes requests into a batch, submits it, asks how it is and reads its results.
 :class:`BatchRecords` keeps the ids of submitted batches on disk, so that a build that was killed finds its batches

@@ -1,4 +1,4 @@
-"""What a protocol has to say for itself: how a request is written down, and what a raw response means.
+"""The interface of a protocol: request bodies and the meaning of raw responses.
 
 A :class:`Wire` makes the JSON body, which is also the cache key, and reads a raw response into a :class:`Reply`, whose
 terms are the same for all protocols. It knows no network. Raw responses are cached, so reading may change without

@@ -1,4 +1,4 @@
-"""What makes an answer of a text, whatever served it: reasoning apart, log-probabilities there, schema satisfied."""
+"""Makes an answer from a response: separates reasoning, attaches log-probabilities, validates the schema."""
 
 from __future__ import annotations
 
