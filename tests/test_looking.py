@@ -163,7 +163,7 @@ def test_why_passes_over_damaged_files_and_says_so(built, tmp_path):
         path.write_bytes(b"PAR1 no parquet")
     found = curate.why(wanted, catalog=folder / "catalog.yaml")
     assert [fate.dataset for fate in found.fates] == ["clean"] * len(found.fates) and found.fates
-    assert any("cannot be read and was passed over" in note for note in found.notes)
+    assert any("cannot be read and was skipped" in note for note in found.notes)
 
 
 def test_head_shows_rows_of_a_language_dropped_rows_and_unreadable_ones(built):

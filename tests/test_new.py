@@ -233,7 +233,7 @@ def test_a_file_is_in_the_language_of_most_of_its_rows(tmp_path):
     made = curate.new_catalog(tmp_path / "rows.jsonl", folder=tmp_path)
     assert yaml.safe_load(made.text)["sources"]["rows"]["language"] == "sw"
     jsonl(tmp_path / "unclear.jsonl", [{"text": one} for one in ["1 2 3", "x = 4", "7", english]])
-    with pytest.raises(SourceError, match=r"could not be told \(en 1, unclear 3\); set it: --set language=TAG"):
+    with pytest.raises(SourceError, match=r"could not be detected \(en 1, unclear 3\); set it: --set language=TAG"):
         curate.new_catalog(tmp_path / "unclear.jsonl", folder=tmp_path / "b")
 
 
@@ -253,7 +253,7 @@ def test_languages_are_told_row_by_row(tmp_path):
 def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     jsonl(tmp_path / "short.jsonl", [{"text": "ok"}, {"text": "17"}])
     with pytest.raises(
-        SourceError, match=r"language of its texts could not be told \(unclear 2\); set it: --set language"
+        SourceError, match=r"language of its texts could not be detected \(unclear 2\); set it: --set language"
     ):
         curate.new_catalog(tmp_path / "short.jsonl", folder=tmp_path)
     made = curate.new_catalog(tmp_path / "short.jsonl", folder=tmp_path / "a", parameters={"language": "sw"})

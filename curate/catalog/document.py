@@ -213,7 +213,7 @@ def parse(text: str, document: Document) -> Document:
         loader = _Loader(text)
         node = loader.get_single_node()
     except RecursionError:
-        raise CatalogError([Problem(Mark(shown, 1), "lists and mappings stand too deep inside each other")]) from None
+        raise CatalogError([Problem(Mark(shown, 1), "lists and mappings are nested too deeply")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -246,7 +246,7 @@ class _Reader:
             self._problem(mark, "aliases unfold without end; write the values out")
             raise CatalogError(self._document.problems)
         if len(self._open) >= _DEEPEST:
-            self._problem(mark, f"lists and mappings stand more than {_DEEPEST} deep inside each other")
+            self._problem(mark, f"lists and mappings are nested more than {_DEEPEST} deep inside each other")
             raise CatalogError(self._document.problems)
         self._open.add(id(node))
         try:
@@ -294,8 +294,7 @@ class _Reader:
             shown = f"!!{tag}" if node.tag.startswith(_STANDARD) else node.tag
             self._problem(
                 mark,
-                f"the tag {shown} makes an object of what stands here; a catalog holds only texts, numbers, "
-                "lists, mappings",
+                f"the tag {shown} makes an object of this value; a catalog holds only texts, numbers, lists, mappings",
             )
         return tag
 

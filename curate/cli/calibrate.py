@@ -21,9 +21,7 @@ Model = Annotated[
 ]
 Labels = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--labels", help="Labels of rows of that dataset: find the threshold for each language that they speak for."
-    ),
+    typer.Option("--labels", help="Labels of rows of that dataset: find the best threshold for each language."),
 ]
 Threshold = Annotated[str, typer.Option("--threshold", help="With --labels: which one, such as similarity.min.")]
 Write = Annotated[bool, typer.Option("--write", help="With --labels: write the values into the catalog.")]
@@ -111,7 +109,7 @@ def show_labelled(found: ReviewedThreshold, wanted: float, *, as_json: bool, wri
     left = (
         (found.unsure, "say neither right nor wrong"),
         (found.without, "are of rows without this score"),
-        (found.elsewhere, "are of rows that this version has not got"),
+        (found.elsewhere, "are of rows that this version does not have"),
     )
     for count, what in left:
         if count:

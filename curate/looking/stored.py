@@ -63,7 +63,7 @@ class StoredRows:
                 return []
             table = pq.read_table(self.store.checked(path)).filter(found)
         except (DamagedError, OSError, pa.ArrowException) as error:
-            self.damaged[f"{path} cannot be read and was passed over: {error}"] = None
+            self.damaged[f"{path} cannot be read and was skipped: {error}"] = None
             return []
         return [present(row) for row in table.to_pylist()]
 

@@ -178,7 +178,7 @@ class _Search:
                 return StoreError(
                     f"{wanted} could not be read; in {file.dataset}@{file.version} it is quarantined: {bad['reason']}"
                 )
-        more = f"; {len(self.stored.damaged):,} damaged files were passed over" if self.stored.damaged else ""
+        more = f"; {len(self.stored.damaged):,} damaged files were skipped" if self.stored.damaged else ""
         return StoreError(
             f"no row of {self.store.root} has an id that begins with '{wanted}', or is from that place{more}; ids are "
             "in the column id of every table, and a place is written FILE:LINE"

@@ -229,8 +229,8 @@ class _Sniffer:
         tags = found.tags
         if not tags or (len(tags) > 1 and not several):
             raise SourceError(
-                f"{self.found.path}: the language of its texts could not be told ({found or 'they are empty'}); set "
-                f"it: --set {parameter}=TAG"
+                f"{self.found.path}: the language of its texts could not be detected ({found or 'they are empty'}); "
+                f"set it: --set {parameter}=TAG"
             )
         return tags[0] if len(tags) == 1 else "detect"
 
@@ -309,7 +309,7 @@ class _Sniffer:
             told = " and ".join(str(one) for one in guessed)
             raise SourceError(
                 f"{self.found.path}: its columns look like pairs of sentences without a header, but their languages "
-                f"could not be told ({told}); set them: --set source_language=TAG --set target_language=TAG"
+                f"could not be detected ({told}); set them: --set source_language=TAG --set target_language=TAG"
             )
         places = {"source": columns[0], "target": columns[1]} if columns != [0, 1] else {}
         return {**places, "source_language": wanted[0], "target_language": wanted[1]}

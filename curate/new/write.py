@@ -98,7 +98,7 @@ def new_catalog(
     given = dict(given or {})
     for name in ("use", "path"):
         if name in given:
-            raise SourceError(f"--set {name}: this is told by the files themselves; leave it out")
+            raise SourceError(f"--set {name}: this is detected from the files; leave it out")
     groups = _grouped([sniff(one, given) for one in found], given)
     text, datasets = _written(groups, folder, given)
     try:

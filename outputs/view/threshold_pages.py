@@ -348,7 +348,7 @@ def _labelled(read: ReadVersion, labels: Labels, asked: Asked) -> Html | None:
     left = (
         (rows.unsure, "say neither right nor wrong"),
         (rows.without, "are of rows without this score"),
-        (rows.elsewhere, "are of rows that this version has not got"),
+        (rows.elsewhere, "are of rows that this version does not have"),
     )
     notes = "; ".join(f"{count:,} labels {what}" for count, what in left if count)
     lead = (

@@ -140,5 +140,5 @@ def test_the_page_of_thresholds_shows_what_labels_say(folder):
         line = re.search(r'<th scope="row">Thai</th>(.*?)</tr>', text[text.index("Labels in labels.jsonl") :])[1]
         assert "language=th&amp;value=71" in line and ">71</a>" in line
         assert "86 % (" in line and "91 % (" in line
-        assert "1 labels are of rows that this version has not got" in text
+        assert "1 labels are of rows that this version does not have" in text
         assert "5 labels, and 30 are needed" in text
