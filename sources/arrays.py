@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from curate.steps import FailedRow, SourceError
-from sources.mapping import RAW, Record, raw_text
 from sources.reading import MAX_ROW, Progress, guarded, open_text, record_of, too_long
+from sources.records import RAW, Record, raw_text
 from sources.written import DECODER, Twice
 
 _BLOCK = 1 << 20

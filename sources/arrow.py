@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from curate.steps import FailedRow
-from sources.mapping import UNREAD, Need, Record
 from sources.reading import too_long
+from sources.records import UNREAD, Need, Record
 
 Decode = Callable[[Any], Any]
 

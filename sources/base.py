@@ -19,8 +19,9 @@ from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import Context, FailedRow, RowBatch, Source, SourceError, Unit
 from curate.unused import Unused
 from sources.detection import SAMPLE, DetectedSchema, complete, detect, empty_form, kind_of_targets, wrong_targets
-from sources.mapping import BATCH_BYTES, Mapper, Need, Record, Spec
+from sources.mapping import Mapper, Spec
 from sources.reading import MAX_ROW
+from sources.records import BATCH_BYTES, Need, Record
 from sources.remote.cache import is_remote, local, urls_in
 from sources.templates import Row, parse
 from sources.values import as_key

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate.steps import FailedRow, SourceError
-from sources.mapping import Record, raw_text
 from sources.reading import MAX_ROW, Progress, Text, guarded, lines, open_text, too_long
+from sources.records import Record, raw_text
 
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar"}

@@ -13,8 +13,8 @@ from pathlib import Path
 import regex
 
 from curate.steps import FailedRow, SourceError
-from sources.mapping import raw_text
 from sources.reading import Progress, guarded, lines, open_bytes, open_text, too_long
+from sources.records import raw_text
 
 MAX_TEXT = 2 << 30
 """Larger unpacked dictionaries (in bytes) are refused."""

@@ -19,10 +19,10 @@ from curate.catalog.params import Runtime
 from curate.steps import Context, FailedRow, SourceError, Unit
 from sources.dictd import read_entries, text_of
 from sources.files import Encoding
-from sources.mapping import Record, raw_text
 from sources.parallel import Pairs
 from sources.paths import find, resolve, units
 from sources.reading import Progress, guarded, lines, open_text
+from sources.records import Record, raw_text
 from sources.remote.addresses import public
 from sources.templates import Row
 

@@ -19,10 +19,10 @@ from sources.arrays import json_array
 from sources.arrow import batch_records, decoders_of, features_of, lacks
 from sources.base import Tabular
 from sources.delimited import Dialect, delimited, header_of
-from sources.mapping import BATCH_BYTES, BATCH_ROWS, Need, Record
 from sources.members import opened, size
 from sources.paths import resolve, units
 from sources.reading import Progress, guarded, json_lines, open_bytes
+from sources.records import BATCH_BYTES, BATCH_ROWS, Need, Record
 from sources.templates import Row
 
 

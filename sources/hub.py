@@ -21,7 +21,7 @@ from curate.steps import Context, FailedRow, SourceError, Unit
 from curate.unused import Unused
 from sources.arrow import batch_records, decoders_of, lacks
 from sources.base import Tabular
-from sources.mapping import Need, Record
+from sources.records import Need, Record
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from curate.rows import Kind
-from sources.conversations.messages import is_columns, is_message
+from sources.conversations.notations import is_columns, is_message
 from sources.conversations.public_sets import CHOSEN, MESSAGES, REJECTED
 from sources.conversations.tools import is_calls
 from sources.conversations.transcripts import transcript

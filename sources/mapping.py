@@ -5,12 +5,11 @@ A row that cannot be made is a :class:`~curate.steps.FailedRow` with its positio
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,10 +19,12 @@ from curate.rows.kinds import MAKERS, MEDIA
 from curate.steps import FailedRow, RowBatch, SourceError, Unit
 from curate.unused import Unused
 from sources.columns import column
-from sources.conversations.messages import Reader, given
+from sources.conversations.messages import Reader
+from sources.conversations.notations import given
 from sources.conversations.public_sets import KEYS, NEEDED, expand
 from sources.detection import DetectedSchema
 from sources.payloads import Payloads, cleaner, language_of, number_of, optional_language_of
+from sources.records import BATCH_BYTES, BATCH_ROWS, UNREAD, Need, Record, raw_text
 from sources.templates import (
     LINE,
     MISSING,
@@ -40,47 +41,9 @@ from sources.templates import (
 from sources.values import BadValue, as_key, as_text, strict_text, without_nulls
 from sources.written import load_text
 
-BATCH_ROWS = 2_000
-BATCH_BYTES = 16 * 1024 * 1024
-RAW = 2_000
-"""Characters of a bad row's raw text that are kept."""
-
-Record = tuple[int, dict[str, Any], int]
-"""Position in the unit (line from 1, or row from 0), values by column, size in bytes or characters."""
-
-
-class Need(NamedTuple):
-    """Why a column is needed."""
-
-    digits: bool
-    """Its numbers may become text, so their digits must be exact."""
-    required: bool
-    """A file without it is an error."""
-
-
-class Unread(enum.Enum):
-    """The value of a column that a row has but nothing needs."""
-
-    UNREAD = "unread"
-
-
-UNREAD: Final = Unread.UNREAD
 _TALK = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
 _TOOLS = ("tools", "functions")
 _CALLS = ("tool_calls", "function_call")
-
-
-def raw_text(value: Any) -> str:
-    """The raw text of an unreadable row: truncated, and safe to store."""
-    if isinstance(value, bytes):
-        value = value[: 4 * RAW].decode("utf-8", "backslashreplace")
-    if not isinstance(value, str):
-        try:
-            value = as_text(value)
-        except (BadValue, RecursionError):
-            value = f"a {type(value).__name__}"
-    text: str = value[:RAW]
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:RAW]
 
 
 @dataclass(frozen=True)

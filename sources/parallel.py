@@ -24,9 +24,10 @@ from sources.base import Common
 from sources.delimited import Dialect, delimited
 from sources.detection import DetectedSchema
 from sources.files import Encoding
-from sources.mapping import Need, Record, Spec, raw_text
+from sources.mapping import Spec
 from sources.paths import Found, bare, members, resolve, resolve_archive, units
 from sources.reading import Progress, guarded, lines, open_text
+from sources.records import Need, Record, raw_text
 from sources.remote.addresses import WEB, file_name, is_url, protocol, public
 from sources.remote.cache import locate, urls_in
 from sources.templates import Row

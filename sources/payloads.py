@@ -11,7 +11,8 @@ from curate.rows import Kind
 from curate.rows.kinds import MEDIA
 from curate.rows.languages import InvalidLanguage, from_name, normalize
 from sources.conversations.media import references
-from sources.conversations.messages import Reader, given
+from sources.conversations.messages import Reader
+from sources.conversations.notations import given
 from sources.conversations.tools import tools_text
 from sources.conversations.turns import Turns, split_answer, split_pair
 from sources.templates import MISSING, Get, Row, Template

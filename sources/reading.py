@@ -22,8 +22,8 @@ from curate.files import regular
 from curate.steps import FailedRow, SourceError
 from sources.archives import HEAD, archive_error
 from sources.compression import SUFFIXES, compression, decompressed
-from sources.mapping import Record, raw_text
 from sources.members import opened
+from sources.records import Record, raw_text
 from sources.written import load_json, load_line
 
 MAX_ROW = 16 * 1024 * 1024

@@ -19,8 +19,8 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from curate.rows.languages import InvalidLanguage, base, normalize, script
 from curate.steps import FailedRow, SourceError
-from sources.mapping import RAW, Record, raw_text
 from sources.reading import Progress, encoding_of, guarded, open_bytes, too_long
+from sources.records import RAW, Record, raw_text
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut"})

@@ -11,11 +11,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any
 
 from curate.rows.kinds import PLACEHOLDERS
 from sources.conversations.media import COLUMNS, PARTS, part_reference, references
+from sources.conversations.notations import (
+    CALL_PARTS,
+    CALLING_ROLES,
+    CALLS,
+    CONTENT_KEYS,
+    FILES,
+    MEDIA,
+    REASONING,
+    RESULT_PARTS,
+    ROLE_KEYS,
+    ROLES,
+    TEXT_PARTS,
+    THOUGHTS,
+    TYPES,
+    WEIGHTS,
+    given,
+    is_columns,
+    is_excluded,
+    is_message,
+    is_partly_excluded,
+)
 from sources.conversations.tools import calls_of, described_in_system, is_calls, responses, written_calls
 from sources.conversations.transcripts import transcript
 from sources.conversations.turns import Structured, Turn, Turns, with_text
@@ -23,68 +43,9 @@ from sources.templates import MISSING
 from sources.values import BadValue, strict_text
 from sources.written import load_text
 
-ROLES: Mapping[str, str] = MappingProxyType(
-    {"user": "user", "human": "user", "prompter": "user",
-     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
-     "ai": "assistant",
-     "system": "system", "developer": "system",
-     "tool": "tool", "function": "tool", "observation": "tool", "tool_response": "tool", "function_response": "tool"}
-)  # fmt: skip
-_CALLING_ROLES = ("function_call", "tool_call", "tool_calls")
-_ROLE_KEYS = ("role", "from")
-_TYPES = ("human", "ai", "system", "tool", "function")
-"""LangChain's values of ``type``, used instead of a role."""
-_CONTENT_KEYS = ("content", "value", "text")
-_CALLS = ("tool_calls", "function_call")
-_MEDIA = ("images", "image", "videos", "video", "audios", "audio")
-_FILES = ("files", "file", "attachments")
-_WEIGHTS = ("weight", "loss_weight", "loss_mask", "train", "trainable", "loss")
-_TEXT_PARTS = ("text", "input_text", "output_text")
-_THOUGHTS = ("thinking", "reasoning")
-_REASONING = ("reasoning_content", "reasoning", "thinking")
-_CALL_PARTS = ("tool_call", "tool_use", "function_call")
-_RESULT_PARTS = ("tool_result", "function_call_output", "function_response")
-
-
-def given(value: Any) -> bool:
-    """Whether a field has content: not null, and not an empty text, list or object (also written as text)."""
-    return value is not None and value not in ("", "[]", "{}", "null") and value != [] and value != {}
-
-
-def is_excluded(message: Mapping[str, Any]) -> str | None:
-    """The field by which a message's author excluded it from training."""
-    for key in _WEIGHTS:
-        value = message.get(key)
-        if value is False or (isinstance(value, (int, float)) and value == 0) or value in ("0", "false", "False"):
-            return key
-    return None
-
-
-def is_partly_excluded(message: Mapping[str, Any]) -> bool:
-    """Whether a message's author excluded a part of its text from training."""
-    detail = message.get("train_detail")
-    return isinstance(detail, list) and any(isinstance(one, dict) and one.get("train") is False for one in detail)
-
-
 _STRICT = "\n\nHuman:"
 _MESSAGES = re.compile(r"\s*\[\s*\{\s*['\"](?:role|from|content|value)['\"]\s*:")
 """How messages inside a text begin."""
-
-
-def is_message(value: Any) -> bool:
-    """Whether a value looks like one message."""
-    if not isinstance(value, dict):
-        return False
-    role = any(isinstance(value.get(key), str) for key in _ROLE_KEYS) or value.get("type") in _TYPES
-    return role and bool({*_CONTENT_KEYS, "data", "parts", *_CALLS} & value.keys())
-
-
-def is_columns(value: Any) -> bool:
-    """Whether a value is a conversation as an object of lists: one of roles, one of contents."""
-    if not isinstance(value, dict):
-        return False
-    lists = [key for key in (*_ROLE_KEYS, *_CONTENT_KEYS) if isinstance(value.get(key), list)]
-    return any(key in _ROLE_KEYS for key in lists) and any(key in _CONTENT_KEYS for key in lists)
 
 
 class Reader:
@@ -180,7 +141,7 @@ class Reader:
             return True
         messages = value if isinstance(value, list) else [value]
         roles = [one.get("role", one.get("from", one.get("type"))) for one in messages if is_message(one)]
-        known = {*self.roles, *_CALLING_ROLES}
+        known = {*self.roles, *CALLING_ROLES}
         return len(roles) == len(messages) > 0 and all(str(role).strip().lower() in known for role in roles)
 
     def _columns(self, value: Mapping[str, Any], target: str) -> list[dict[str, Any]]:
@@ -212,13 +173,13 @@ class Reader:
         if not isinstance(value, dict):
             raise BadValue(f"{where} is a {type(value).__name__} where a message was expected")
         self.messages += 1
-        if isinstance(data := value.get("data"), dict) and value.get("type") in _TYPES:
+        if isinstance(data := value.get("data"), dict) and value.get("type") in TYPES:
             value = {**data, "type": value["type"]}
         role_key, ours, calling = self._role(value, where)
         self._refuse(value, where)
-        content_key = next((key for key in _CONTENT_KEYS if value.get(key) is not None), None)
+        content_key = next((key for key in CONTENT_KEYS if value.get(key) is not None), None)
         extras, used = self._extras(value, where, ours)
-        if content_key is None and not any(key in value for key in _CONTENT_KEYS) and "tool_calls" not in extras:
+        if content_key is None and not any(key in value for key in CONTENT_KEYS) and "tool_calls" not in extras:
             raise BadValue(f"{where} is a message without 'content' or 'value'")
         content = value[content_key] if content_key is not None else ""
         before: Turns = []
@@ -241,7 +202,7 @@ class Reader:
         used: list[str] = []
         more = value.get("additional_kwargs")
         for fields in (value, more if isinstance(more, dict) else {}):
-            for key in _CALLS:
+            for key in CALLS:
                 if given(calls := fields.get(key)):
                     used += [key, *(["additional_kwargs"] if fields is more else [])]
                     if "tool_calls" not in extras:
@@ -254,13 +215,13 @@ class Reader:
         if isinstance(name := value.get("name"), str) and name.strip():
             extras["name"] = self.clean(name)
             used.append("name")
-        for key in _REASONING if role == "assistant" else ():
+        for key in REASONING if role == "assistant" else ():
             if isinstance(thoughts := value.get(key), str) and thoughts.strip():
                 extras["reasoning"] = self.clean(thoughts)
                 used.append(key)
                 break
-        used += [key for key in _WEIGHTS if role == "assistant" and is_excluded({key: value.get(key)})]
-        used += [key for key in _MEDIA if given(value.get(key)) and not self.skip_parts]
+        used += [key for key in WEIGHTS if role == "assistant" and is_excluded({key: value.get(key)})]
+        used += [key for key in MEDIA if given(value.get(key)) and not self.skip_parts]
         return extras, used
 
     def _placed(self, text: str, value: Mapping[str, Any], where: str) -> str:
@@ -280,11 +241,11 @@ class Reader:
 
     def _role(self, value: Mapping[str, Any], where: str) -> tuple[str, str, bool]:
         """The key of a message's role, our name of the role, and whether its content is a call of a tool."""
-        key = next((key for key in _ROLE_KEYS if value.get(key) is not None), None)
+        key = next((key for key in ROLE_KEYS if value.get(key) is not None), None)
         if (
             key is None
             and isinstance(kind := value.get("type"), str)
-            and (kind in _TYPES or kind.strip().lower() in self.own)
+            and (kind in TYPES or kind.strip().lower() in self.own)
         ):
             key = "type"
         if key is None:
@@ -296,7 +257,7 @@ class Reader:
             raise BadValue(f"{where} has a role that is a {type(role).__name__}, not a text")
         name = role.strip().lower()
         ours = self.roles.get(name)
-        if ours is None and name in _CALLING_ROLES:
+        if ours is None and name in CALLING_ROLES:
             return key, "assistant", True
         if ours is None:
             near = get_close_matches(name, self.roles, n=1)
@@ -314,7 +275,7 @@ class Reader:
             raise BadValue(f"{where} refuses ('refusal') in place of an answer, which rows do not keep")
         if is_partly_excluded(value):
             raise BadValue(f"{where} is partly left out of training by its author ('train_detail'); rows keep 'weight'")
-        for key in _FILES:
+        for key in FILES:
             if given(value.get(key)) and not self.skip_parts:
                 raise BadValue(
                     f"{where} has '{key}', which rows do not keep; carry the column along in 'attributes' to skip it"
@@ -356,21 +317,21 @@ class Reader:
         if not isinstance(part, dict):
             raise BadValue(f"{where} is a {type(part).__name__} where text was expected")
         kind = part.get("type", "text")
-        if kind in _CALL_PARTS:
+        if kind in CALL_PARTS:
             if role != "assistant":
                 raise BadValue(f"{where} calls a tool ('{kind}'), and the role is {role}")
             extras.setdefault("tool_calls", []).extend(calls_of(part, where, self.text))
             return ""
-        if kind in _RESULT_PARTS:
+        if kind in RESULT_PARTS:
             before.append(self._result(part, where))
             return ""
-        if kind in _THOUGHTS and role == "assistant":
+        if kind in THOUGHTS and role == "assistant":
             thoughts = next((part[key] for key in (kind, "text", "content") if isinstance(part.get(key), str)), "")
             if thoughts.strip():
                 earlier = f"{extras['reasoning']}\n\n" if "reasoning" in extras else ""
                 extras["reasoning"] = earlier + self.clean(thoughts)
             return ""
-        if kind == "redacted_thinking" or kind in _THOUGHTS:
+        if kind == "redacted_thinking" or kind in THOUGHTS:
             self.noted.append(f"content.{kind}")
             return ""
         if kind in PARTS and not self.skip_parts:
@@ -379,7 +340,7 @@ class Reader:
             if found is not None:
                 self.media.setdefault(column, []).append(found)
             return PLACEHOLDERS[column]
-        if kind in _TEXT_PARTS:
+        if kind in TEXT_PARTS:
             key = next((key for key in ("text", "value", "content") if part.get(key) is not None), None)
             text = part[key] if key is not None else ""
             if isinstance(text, str):
