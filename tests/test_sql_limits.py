@@ -218,8 +218,49 @@ def test_one_process_answers_all_queries_of_a_database_and_another_one_after_a_k
         os.kill(pid(database), signal.SIGKILL)  # as the system does when memory runs out
         database._process._running.wait()
         assert database.query("SELECT count(*) FROM daily_words").item() > 0
-        last = pid(database)
-    assert not alive(last)
+
+
+def test_a_process_is_left_to_the_next_database_which_sees_nothing_of_the_one_before(built, tmp_path):
+    with Database(built) as first:
+        assert first.query("SELECT count(*) FROM other").item() > 0
+        number = pid(first)
+        with Database(built) as second:
+            assert second.query("SELECT count(*) FROM other").item() > 0 and pid(second) != number
+            other = pid(second)
+    assert alive(other) and not alive(number), "one process is left, not two"
+    with Database(Store(tmp_path)) as third:
+        assert pid(third) == other and third.query("SHOW TABLES").height == 0
+        with pytest.raises(QueryError, match="other"):
+            third.query("SELECT * FROM other")
+    with Database(built, Limits(memory="1GB")) as fourth:
+        assert pid(fourth) != other and not alive(other), "started in another way"
+        answer = fourth.batches("SELECT * FROM range(1000000)")
+        next(answer)
+        number = pid(fourth)
+    assert not alive(number), "it was in the middle of an answer"
+    answer.close()
+    assert fourth.query("SELECT count(*) FROM other").item() > 0, "a closed database that is asked starts another one"
+
+
+def test_a_process_that_nobody_asks_ends_and_another_one_answers(built, tmp_path, monkeypatch):
+    script = curate.sql.process._WORKER.read_text(encoding="utf-8")
+    (tmp_path / "worker.py").write_text(script.replace("_IDLE = 60.0", "_IDLE = 0.05"), encoding="utf-8")
+    monkeypatch.setattr(curate.sql.process, "_WORKER", tmp_path / "worker.py")
+    with Database(built) as database:
+        running = database._process._running
+        assert running is not None and running.wait(600) == 0
+    monkeypatch.undo()
+    ask, times = curate.sql.process.Process.ask, []
+
+    def ends_just_then(*arguments):
+        times.append(1)
+        if len(times) == 1:
+            raise curate.sql.process.Ended(0)
+        return ask(*arguments)
+
+    monkeypatch.setattr(curate.sql.process.Process, "ask", ends_just_then)
+    with Database(built) as database:
+        assert database.query("SELECT count(*) FROM other").item() > 0 and len(times) == 2
 
 
 def alive(number: int) -> bool:

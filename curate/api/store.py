@@ -46,8 +46,7 @@ def query(
         seconds: time limit.
         memory: memory limit, ``500MB``, ``2GB``.
 
-    Each call starts a process of its own (a few tenths of a second); for many queries keep a
-    :class:`curate.sql.Database`.
+    SQL runs in a process that the first call starts (a few tenths of a second) and the next ones use again.
 
     Raises:
         QueryError: refused, wrong, over a limit, or a version that it reads is damaged.

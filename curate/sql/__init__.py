@@ -71,7 +71,7 @@ class Database:
             raise QueryError(f"the memory limit: {error}") from None
         if self._bytes < _LEAST_MEMORY:
             raise QueryError(f"the memory limit must be at least 16MB, not {self._limits.memory}")
-        self._process = Process(self._bytes, self._limits.threads)
+        self._process = Process.take(self._bytes, self._limits.threads)
         self._tables = Tables(store, more or {})
         self._defined: set[str] = set()
         self._busy = False
@@ -83,8 +83,12 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
-        self._process.kill()
+        """Lets go of the process, which the next database may take."""
+        if self._busy:
+            self._process.kill()
+        else:
+            self._process.release()
+        self._process = Process(self._bytes, self._limits.threads)  # another one, if it is asked again
 
     @property
     def names(self) -> list[str]:
@@ -145,12 +149,14 @@ class Database:
             QueryError: as :meth:`query`.
         """
         needed = self._tables.needed(sql)
+        patience = 1
         while True:
             if self._process.renewed():
                 self._defined.clear()
             fresh = [title for title in needed if title not in self._defined]
             request = {"views": [view for title in fresh for view in self._tables.views(title)], "sql": sql}
             error: dict[str, Any] = {}
+            letter = b""
             try:
                 for letter, content in self._process.ask(request, self._limits.seconds):
                     if letter == b"B":
@@ -162,6 +168,10 @@ class Database:
                     f"stopped after {self._limits.seconds:g} s; ask for less, or raise --timeout"
                 ) from None
             except Ended as ended:
+                # Nobody had asked it anything for a while, and it ended when this request came.
+                if ended.code == 0 and patience and not letter:
+                    patience -= 1
+                    continue
                 raise QueryError(self._ended(ended.code)) from None
             self._defined.update(fresh)
             if not error:

@@ -1,4 +1,5 @@
-"""Starts the process in which SQL runs, sends it requests, and kills it when an answer takes too long."""
+"""Starts the process in which SQL runs or takes the one that was left, sends it requests, and kills it when an answer
+takes too long."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Ended(Exception):
 
 
 class Process:
-    """The process in which SQL runs, started when it is made, and again when it is asked after it ended.
+    """The process in which SQL runs, started when it is taken, and again when it is asked after it ended.
 
     Args:
         memory: bytes that a query may use.
@@ -46,19 +47,43 @@ class Process:
     """
 
     def __init__(self, memory: int, threads: int | None) -> None:
-        self._settings = [str(memory), str(threads or 0)]
+        places = "\n".join(dict.fromkeys(os.path.abspath(place) for place in sys.path))  # noqa: PTH100 - '' is a place too
+        settings = [places, str(memory), str(threads or 0)]
+        self._command = [sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER), *settings]
+        self._environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _FRUGAL
         self._running: subprocess.Popen[bytes] | None = None
+        self._end: Callable[[], object] = lambda: None
+        self._owner = 0
         self._ready = False
-        self._start()
+        self._anew = False
+        """Whether the next request is the first of another owner, who sees nothing of the one before."""
+
+    @classmethod
+    def take(cls, memory: int, threads: int | None) -> Process:
+        """The process that :meth:`release` left, if it was started in the same way; a new one otherwise."""
+        wanted = cls(memory, threads)
+        with contextlib.suppress(IndexError):
+            left = _LEFT.pop()
+            same = (left._command, left._environment) == (wanted._command, wanted._environment)
+            if same and left._owner == os.getpid():  # not in a fork of the process whose child it is
+                left._anew = True
+                return left
+        wanted._start()
+        return wanted
+
+    def release(self) -> None:
+        """Leaves the process to who takes one next; it ends by itself if nobody does for a minute."""
+        if self._ready and not _LEFT and self._running is not None and self._running.poll() is None:
+            _LEFT.append(self)
+        else:
+            self.kill()
 
     def _start(self) -> None:
-        places = "\n".join(dict.fromkeys(os.path.abspath(place) for place in sys.path))  # noqa: PTH100 - '' is a place too
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _FRUGAL
         try:
             self._running = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER), places, *self._settings],
+                self._command,
                 bufsize=0,
-                env=environment,
+                env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -66,8 +91,9 @@ class Process:
             )
         except OSError as error:
             raise QueryError(f"the process for queries cannot be started with {sys.executable}: {error}") from None
-        self._ready = False
-        self._end = weakref.finalize(self, _end, self._running, os.getpid())
+        self._ready = self._anew = False
+        self._owner = os.getpid()
+        self._end = weakref.finalize(self, _end, self._running, self._owner)
 
     def renewed(self) -> bool:
         """Starts it if it ended, and says whether: what it was told before is gone then."""
@@ -91,14 +117,15 @@ class Process:
 
         Raises:
             TimeOver: that was not enough.
-            Ended: the process died.
+            Ended: the process died, or (code 0) ended by itself.
         """
         letter = b""
         try:
             if not self._ready:
                 self._frame(_START)
                 self._ready = True
-            content = json.dumps(request).encode()
+            content = json.dumps({**request, "anew": self._anew}).encode()
+            self._anew = False
             self._write(len(content).to_bytes(8, "big") + content)
             while letter not in (b".", b"E"):
                 began = time.monotonic()
@@ -139,6 +166,10 @@ class Process:
                     raise Ended(self._running.wait())
                 done += got
         return bytes(content)
+
+
+_LEFT: list[Process] = []
+"""At most one process that nobody uses: starting one takes longer than most queries."""
 
 
 def _end(running: subprocess.Popen[bytes], owner: int) -> None:

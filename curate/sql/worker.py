@@ -1,4 +1,5 @@
-"""The process in which a store's SQL runs: it knows the files it was given and nothing else, and ends with its parent.
+"""The process in which a store's SQL runs: it knows the files it was given and nothing else, and ends with its parent,
+or when nobody asks it anything for a minute.
 
 It is started by its path and imports nothing of curate, so that it is ready soon. A request is a frame on standard
 input: eight
@@ -47,6 +48,8 @@ import pyarrow.parquet as pq
 OVER_MEMORY = 77
 """Exit code of a worker that ended itself because a query held too much memory."""
 _LOOK = 0.05
+_IDLE = 60.0
+"""Seconds without a request after which it ends."""
 _BATCH_ROWS, _BATCH_BYTES = 4096, 2_000_000
 _ROOM = 128 << 20
 """Bytes that an ordinary query needs besides those that DuckDB counts: batches on their way in and out, gaps in the
@@ -173,6 +176,10 @@ class _Engine:
             )
         self._connection.execute("SET lock_configuration = true")
         self._connection.execute("SELECT 1").fetchall()  # starts its threads
+
+    def close(self) -> None:
+        """Lets go of all that it holds."""
+        self._connection.close()
 
     def define(self, view: Mapping[str, Any]) -> None:
         """Makes a table of files, or of the rows that are given."""
@@ -329,13 +336,24 @@ def _kind(engine: _Engine, error: Exception) -> str:
     return "failed" if fatal else "wrong"
 
 
-def _listen(source: IO[bytes], requests: queue.SimpleQueue[bytes], busy: threading.Event, most: int) -> None:
-    """Takes requests; ends this process when its parent is gone, or when a query makes it hold more than ``most``
-    bytes."""
+def _listen(
+    source: IO[bytes],
+    requests: queue.SimpleQueue[bytes],
+    busy: threading.Event,
+    idle: threading.Event,
+    most: int,
+) -> None:
+    """Takes requests; ends this process when its parent is gone, when a query makes it hold more than ``most`` bytes,
+    or when it has been idle for long."""
     while True:
-        if busy.is_set() and not select.select([source], [], [], _LOOK)[0]:
-            if _held() > most:
-                os._exit(OVER_MEMORY)
+        if busy.is_set():
+            if not select.select([source], [], [], _LOOK)[0]:
+                if _held() > most:
+                    os._exit(OVER_MEMORY)
+                continue
+        elif not select.select([source], [], [], _IDLE)[0]:
+            if idle.is_set():
+                os._exit(0)
             continue
         head = source.read(8)
         content = source.read(int.from_bytes(head, "big"))
@@ -374,13 +392,21 @@ def main(memory: int, threads: int | None) -> None:
     out = _Out(open(os.dup(1), "wb"))  # noqa: PTH123, SIM115
     os.dup2(2, 1)  # whatever a library prints is no answer
     engine = _Engine(memory, threads)
-    requests, busy = queue.SimpleQueue[bytes](), threading.Event()
-    most = _held() + memory + _ROOM
-    threading.Thread(target=_listen, args=(source, requests, busy, most), daemon=True).start()
+    requests, busy, idle = queue.SimpleQueue[bytes](), threading.Event(), threading.Event()
+    least = _held()
+    most = least + memory + _ROOM
+    threading.Thread(target=_listen, args=(source, requests, busy, idle, most), daemon=True).start()
     _limit(memory)
     out.send(b"R", b"")
     while True:
+        idle.set()
         request = json.loads(requests.get())
+        idle.clear()
+        if request["anew"]:
+            engine.close()
+            if _held() > least + _ROOM // 2:  # what queries left there would count as the next one's
+                os._exit(0)
+            engine = _Engine(memory, threads)
         last = _serve(engine, request, out)
         busy.clear()  # before the parent may send the next request
         out.send(*last)
