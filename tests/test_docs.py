@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -146,8 +147,9 @@ def test_make_targets_exist(target):
 
 @pytest.mark.parametrize("code", examples("python"))
 def test_python_runs(clone, code):
-    run = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    (clone / "example.py").write_text(code, encoding="utf-8")
+    with contextlib.chdir(clone):
+        runpy.run_path("example.py", run_name="__main__")
 
 
 @pytest.mark.parametrize("sql", examples("sql"))

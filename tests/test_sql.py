@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from commands import run
 
 import curate
 from curate.sql import Database, Limits, QueryError
@@ -39,7 +40,7 @@ def built(tmp_path_factory, registry):
     return folder, first, second
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database(built):
     with Database(curate.open_store(built[0] / ".curate")) as opened:
         yield opened
@@ -153,49 +154,20 @@ def test_reading_statements_of_every_form_work(database):
 
 @pytest.mark.parametrize("format_", ["table", "csv", "json", "jsonl"])
 def test_the_command_prints_each_format_with_scripts_as_they_are(built, format_):
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "curate.cli",
-            "query",
-            "SELECT text, scores FROM daily_words WHERE language = 'ar' ORDER BY id LIMIT 2",
-            "--store",
-            str(built[0] / ".curate"),
-            "-f",
-            format_,
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "خبز" in run.stdout and "\\u" not in run.stdout
+    sql = "SELECT text, scores FROM daily_words WHERE language = 'ar' ORDER BY id LIMIT 2"
+    done = run(built[0], "query", sql, "-f", format_)
+    assert done.returncode == 0 and "خبز" in done.stdout and "\\u" not in done.stdout
 
 
 def test_the_prompt_answers_and_goes_on_after_a_mistake(built, tmp_path):
-    run = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "curate.cli", "query", "--store", str(built[0] / ".curate"), "-f", "csv"],
         capture_output=True,
         text=True,
         input="SELECT nonsense;\nSELECT count(*) AS n\nFROM daily_words;\nexit\n",
         check=True,
     )
-    assert "nonsense" in run.stderr and "90" in run.stdout
+    assert "nonsense" in done.stderr and "90" in done.stdout
     out = tmp_path / "out.parquet"
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "curate.cli",
-            "query",
-            "SELECT * FROM daily_words",
-            "--store",
-            str(built[0] / ".curate"),
-            "-f",
-            "parquet",
-            "-o",
-            str(out),
-        ],
-        check=True,
-    )
+    assert run(built[0], "query", "SELECT * FROM daily_words", "-f", "parquet", "-o", str(out)).returncode == 0
     assert pl.read_parquet(out).height == 90

@@ -33,7 +33,7 @@ def store(tmp_path_factory, registry):
     return curate.open_store(folder / ".curate")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database(store):
     with Database(store) as opened:
         yield opened

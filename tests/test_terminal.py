@@ -13,9 +13,11 @@ import subprocess
 import sys
 import termios
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from commands import run, run_on
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,24 +84,32 @@ def folder(tmp_path_factory) -> Path:
     return place
 
 
-def on_terminal(folder: Path, *arguments: str, typed: str = "") -> str:
+def on_terminal(folder: Path, *arguments: str) -> str:
     """What a real terminal gets from a command."""
+    leader, follower = open_terminal()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        os.fdopen(follower, "w", encoding="utf-8") as out,
+        os.fdopen(os.dup(follower), "w", encoding="utf-8") as err,
+    ):
+        got = pool.submit(read, leader)
+        run_on(folder, arguments, sys.stdin, out, err, TERM="xterm", COLUMNS="200")
+        out.close()
+        err.close()
+        return got.result()
+
+
+def open_terminal() -> tuple[int, int]:
+    """Both sides of a terminal."""
     leader, follower = pty.openpty()
     attributes = termios.tcgetattr(follower)
     attributes[1] &= ~termios.OPOST  # the terminal adds no carriage returns of its own
     termios.tcsetattr(follower, termios.TCSANOW, attributes)
-    run = subprocess.Popen(
-        [sys.executable, "-m", "curate.cli", *arguments],
-        cwd=folder,
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
-        start_new_session=True,
-    )
-    os.close(follower)
-    if typed:
-        os.write(leader, typed.encode())
+    return leader, follower
+
+
+def read(leader: int) -> str:
+    """All that a terminal gets until nobody has it open any more."""
     got = bytearray()
     while True:
         try:
@@ -110,7 +120,6 @@ def on_terminal(folder: Path, *arguments: str, typed: str = "") -> str:
             break
         got += piece
     os.close(leader)
-    run.wait()
     return got.decode("utf-8")
 
 
@@ -156,7 +165,21 @@ def test_no_command_passes_control_characters_to_a_terminal(folder, command):
 
 
 def test_the_prompt_is_guarded_too(folder):
-    shown = on_terminal(folder, "query", typed="SELECT text FROM first LIMIT 1;\nSELECT text::INT FROM first;\nexit\n")
+    """In a process of its own, whose standard streams are the terminal: readline reads from no other."""
+    leader, follower = open_terminal()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "curate.cli", "query"],
+        cwd=folder,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
+        start_new_session=True,
+    )
+    os.close(follower)
+    os.write(leader, b"SELECT text FROM first LIMIT 1;\nSELECT text::INT FROM first;\nexit\n")
+    shown = read(leader)
+    assert process.wait() == 0
     answers = re.sub(r"\x1b\[\?2004[hl]|\r", "", shown)  # what readline itself says to the terminal
     assert not [hex(ord(one)) for one in answers if unsafe(one)], shown
     assert answers.count("\\x1b]0;owned") >= 2
@@ -173,15 +196,8 @@ def test_progress_draws_its_own_bars_and_passes_nothing_of_others(folder):
 
 @pytest.mark.parametrize("format_", ["csv", "json", "jsonl"])
 def test_a_pipe_and_a_file_get_every_character(folder, format_, tmp_path):
-    piped = subprocess.run(
-        [sys.executable, "-m", "curate.cli", "query", QUERY, "-f", format_], cwd=folder, capture_output=True, check=True
-    ).stdout.decode()
-    subprocess.run(
-        [sys.executable, "-m", "curate.cli", "query", QUERY, "-f", format_, "-o", str(tmp_path / "x")],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-    )
+    piped = run(folder, "query", QUERY, "-f", format_).stdout
+    assert run(folder, "query", QUERY, "-f", format_, "-o", str(tmp_path / "x")).returncode == 0
     assert (tmp_path / "x").read_bytes().decode() == piped
     if format_ == "csv":
         texts = [row["text"] for row in csv.DictReader(io.StringIO(piped, newline=""))]

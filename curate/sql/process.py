@@ -49,8 +49,9 @@ class Process:
     def __init__(self, memory: int, threads: int | None) -> None:
         places = "\n".join(dict.fromkeys(os.path.abspath(place) for place in sys.path))  # noqa: PTH100 - '' is a place too
         settings = [places, str(memory), str(threads or 0)]
-        self._command = [sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER), *settings]
+        self._command = sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER), *settings
         self._environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _FRUGAL
+        self._way = self._command, *self._environment.items()
         self._running: subprocess.Popen[bytes] | None = None
         self._end: Callable[[], object] = lambda: None
         self._owner = 0
@@ -62,21 +63,23 @@ class Process:
     def take(cls, memory: int, threads: int | None) -> Process:
         """The process that :meth:`release` left, if it was started in the same way; a new one otherwise."""
         wanted = cls(memory, threads)
-        with contextlib.suppress(IndexError):
-            left = _LEFT.pop()
-            same = (left._command, left._environment) == (wanted._command, wanted._environment)
-            if same and left._owner == os.getpid():  # not in a fork of the process whose child it is
-                left._anew = True
-                return left
+        left = _LEFT.pop(wanted._way, None)
+        if left is not None and left._owner == os.getpid():  # not in a fork of the process whose child it is
+            left._anew = True
+            return left
         wanted._start()
         return wanted
 
     def release(self) -> None:
         """Leaves the process to who takes one next; it ends by itself if nobody does for a minute."""
-        if self._ready and not _LEFT and self._running is not None and self._running.poll() is None:
-            _LEFT.append(self)
-        else:
+        running = self._running is not None and self._running.poll() is None
+        if not (self._ready and running) or self._way in _LEFT:
             self.kill()
+            return
+        for way in list(_LEFT)[: 1 - _MOST_LEFT]:
+            if oldest := _LEFT.pop(way, None):
+                oldest.kill()
+        _LEFT[self._way] = self
 
     def _start(self) -> None:
         try:
@@ -168,8 +171,9 @@ class Process:
         return bytes(content)
 
 
-_LEFT: list[Process] = []
-"""At most one process that nobody uses: starting one takes longer than most queries."""
+_LEFT: dict[tuple[Any, ...], Process] = {}
+"""How it was started → a process that nobody uses: starting one takes longer than most queries."""
+_MOST_LEFT = 2
 
 
 def _end(running: subprocess.Popen[bytes], owner: int) -> None:
