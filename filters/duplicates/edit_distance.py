@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from filters.duplicates import minhash
+from filters.duplicates.columns import SummaryColumns
+from filters.duplicates.files import Files
 from filters.duplicates.minhash import BandTable, Measure, Pairs, Places
-from filters.duplicates.near import SummaryColumns, UniqueTexts
+from filters.duplicates.near import UniqueTexts
 from filters.duplicates.substitutions import Vetoes
 
 # Texts with typing errors share few shingles: more and longer bands of the same signature are needed.
@@ -24,14 +26,13 @@ def pairs(
     measure: Measure,
     sizes: Mapping[str, int],
     bands: tuple[int, int] | None,
-    memory: int,
+    files: Files,
     vetoes: Vetoes,
-) -> Pairs:
+) -> Iterator[Pairs]:
     """The pairs of unique texts in one block that are similar in every field, and between which nothing is vetoed.
 
     Args:
         bands: (bands, numbers a band); None: chosen by the similarity.
-        memory: bytes for the keys of the bands.
     """
 
     def veto(left: Places, right: Places) -> npt.NDArray[np.bool_]:
@@ -44,16 +45,14 @@ def pairs(
         return vetoed
 
     chosen = bands or minhash.bands(minhash.min_jaccard(similarity, measure), columns.data.shape[1], _TURNS[measure])
-    rows = unique.rows
-    fixed = columns.facts.fixed
     table = BandTable(
         columns.data,
         columns.texts,
-        rows,
-        columns.block[rows],
+        unique.rows,
+        columns.block,
         *chosen,
-        None if fixed is None else fixed[rows],
-        (columns.numbers[rows], columns.number_count[rows]) if vetoes.numbers else None,
-        memory,
+        files,
+        columns.facts.fixed,
+        (columns.numbers, columns.number_count) if vetoes.numbers else None,
     )
     return minhash.similar_pairs(table, similarity, measure, sizes, veto if vetoes.any else None)

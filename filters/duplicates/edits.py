@@ -13,25 +13,34 @@ import polars as pl
 
 from curate.text import segmentation as text
 
-
-def _characters(one: str) -> str | list[str]:
-    bare = "".join(one.split())
-    return bare if bare.isascii() else text.graphemes(bare)
+_WHITESPACE = r"[\s\x1c-\x1f]+"
 
 
-def similarity(texts: pl.Series, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """1 - distance / characters of the longer text, for pairs of texts by their numbers.
+def similarity(
+    texts: pl.Series, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], enough: float = 0.0
+) -> npt.NDArray[np.float64]:
+    """1 - distance / characters of the longer text, for pairs of texts by their numbers. One below ``enough`` is not
+    exact, but below.
 
     A space counts in the length of a text, but adding or removing one is no edit.
     """
     from rapidfuzz.distance import OSA
 
-    strings = texts.to_list()
-    characters = [_characters(one) for one in strings]
-    lengths = [len(split) + one.count(" ") for split, one in zip(characters, strings, strict=True)]
-    pairs = zip(left.tolist(), right.tolist(), strict=True)
-    return np.fromiter(
-        (1 - OSA.distance(characters[a], characters[b]) / max(lengths[a], lengths[b], 1) for a, b in pairs),
-        np.float64,
-        len(left),
+    joined = texts.str.replace_all(_WHITESPACE, "")
+    characters: list[str | list[str]] = joined.to_list()
+    for number in (joined.str.len_bytes() != joined.str.len_chars()).arg_true().to_list():
+        characters[number] = text.graphemes(joined[number])
+    bare = np.fromiter(map(len, characters), np.int64, len(characters))
+    whole = bare + texts.str.count_matches(" ", literal=True).to_numpy()
+    longer = np.maximum(np.maximum(whole[left], whole[right]), 1)
+    # More edits than this are too many; one more for what rounding may do.
+    most = ((1 - enough) * longer).astype(np.int64) + 1
+    # As many are needed as one text has more characters.
+    distance = np.abs(bare[left] - bare[right])
+    close = np.flatnonzero(distance <= most)
+    pairs = zip(left[close].tolist(), right[close].tolist(), most[close].tolist(), strict=True)
+    distance[close] = np.fromiter(
+        (OSA.distance(characters[a], characters[b], score_cutoff=limit) for a, b, limit in pairs), np.int64, len(close)
     )
+    share: npt.NDArray[np.float64] = 1 - distance / longer
+    return share

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from curate.steps import Context
-from filters.duplicates.clusters import ByScore, BySource, Criterion, decision
-from filters.duplicates.near import Rules, Summary
+from filters.duplicates.clusters import ByScore, BySource, Criterion, decision, hexadecimal
+from filters.duplicates.columns import Rules, Summary
 
 # The minimum that DuckDB needs.
 _LEAST_MEMORY = 64 * 1024 * 1024
@@ -36,7 +36,7 @@ def decide(summaries: Sequence[Summary], rules: Rules, context: Context) -> Iter
         for number, summary in enumerate(summaries):
             if not summary.fixed:
                 clustered = database.sql(
-                    "SELECT row, kept, size, cluster, stays FROM result WHERE shard = ? ORDER BY row", params=[number]
+                    "SELECT * FROM result WHERE shard = ? ORDER BY row", params=[number]
                 ).to_arrow_table()
                 yield _decision(summary.rows, clustered, rules)
 
@@ -108,21 +108,19 @@ def _group(database: Any, summaries: Sequence[Summary], rules: Rules, memory: in
             "FROM part JOIN best USING (high, low, block)",
             [slices, part],
         )
-    names = {"cluster": "smallest", "stays": "stays"}
-    shown = ", ".join(f"printf('%016x%016x', {column}_high, {column}_low) AS {name}" for name, column in names.items())
-    database.execute(f"CREATE TABLE result AS SELECT shard, row, kept, size, {shown} FROM found ORDER BY shard, row")
+    database.execute("CREATE TABLE result AS SELECT * FROM found ORDER BY shard, row")
 
 
 def _decision(rows: int, clustered: pa.Table, rules: Rules) -> dict[str, pa.Array]:
-    kept = clustered["kept"].to_pylist()
-    original = [None if stays else name for stays, name in zip(kept, clustered["stays"].to_pylist(), strict=True)]
-    similarity = np.where(np.array(kept, bool), np.nan, 1.0)
+    column = {name: clustered[name].to_numpy() for name in clustered.column_names}
+    kept = column["kept"].astype(bool)
     return decision(
         rows,
-        clustered["row"].to_numpy().astype(np.int64),
-        clustered["cluster"].to_pylist(),
-        original,
-        similarity,
-        clustered["size"].to_numpy(),
+        column["row"].astype(np.int64),
+        hexadecimal(column["smallest_high"], column["smallest_low"]),
+        hexadecimal(column["stays_high"], column["stays_low"]),
+        kept,
+        np.where(kept, np.nan, 1.0),
+        column["size"],
         rules.drop,
     )

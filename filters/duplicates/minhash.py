@@ -2,17 +2,16 @@
 
 A signature (MinHash, Broder 1997) is a few hundred numbers; two signatures agree in about as many as the texts share
 shingles. Bands of r numbers (Leskovec et al., *Mining of Massive Datasets*, ch. 3) select the pairs worth comparing:
-two texts of Jaccard similarity s share a band with probability 1 - (1 - s^r)^b. Signatures, keys and texts are
-memory-mapped; only the keys of one band and the pairs found are held in memory.
+two texts of Jaccard similarity s share a band with probability 1 - (1 - s^r)^b. Signatures, keys and texts are in
+files; a part of the keys of one band and some candidates are held in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from pathlib import Path
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ import pyarrow as pa
 from curate.errors import StepError
 from curate.text import segmentation as text
 from filters.duplicates import edits
+from filters.duplicates.files import Files
 from filters.duplicates.shingles import Shingles, jaccard, shingles
 
 Hashes = npt.NDArray[np.uint64]
@@ -36,11 +36,18 @@ _ROWS = 128
 _MEET = 0.94
 # If more rows share a band, each is compared only with this many neighbours in the order of signatures.
 CROWD, _NEIGHBOURS = 128, 32
-_PAIRS = 1 << 21
+# Candidates that are held at once, and those of them whose signatures are compared at once: they stay in the cache.
+_PAIRS, _COMPARED = 1 << 22, 1 << 11
 _CHUNK = 1 << 16
+# Bytes of text that are compared at once.
+_BYTES = 1 << 22
+# Bytes that sorting a text by its key in a band takes.
+_SORT = 48
 _ESTIMATE = 4.0
 # Bands that are compared at once with the earlier ones.
 _BANDS = 16
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_HALF, _LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -109,20 +116,19 @@ def signatures(flat: Shingles, num_perm: int) -> Signatures:
     return made
 
 
-@cache
-def _multipliers(rows: int) -> Hashes:
-    spread: Hashes = text.scramble(np.arange(1, rows + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(
-        1
-    )
-    return spread
+def band_keys(numbers: Hashes, block: Hashes) -> Hashes:
+    """A key of each row for one band: equal where the band's numbers and the block are equal.
 
-
-def band_keys(part: Signatures, block: Hashes) -> Hashes:
-    """A key of each row for one band: equal where the band's numbers and the block are equal."""
+    Args:
+        numbers: those of the band, shape (width, rows).
+    """
+    keys = block
     with np.errstate(over="ignore"):
-        # A sum of products with odd numbers is a poor hash by itself; mixed twice it is good.
-        mixed = text.scramble(part.astype(np.uint64) + np.uint64(1)) * _multipliers(part.shape[1])
-        keys: Hashes = text.scramble(mixed.sum(axis=1, dtype=np.uint64) ^ block)
+        for start in range(0, len(numbers), 4):
+            four = numbers[start].copy()
+            for place, one in enumerate(numbers[start + 1 : start + 4], 1):
+                four |= one << np.uint64(16 * place)
+            keys = text.scramble(keys * _GOLDEN + four)
     return keys
 
 
@@ -132,22 +138,21 @@ class BandTable:
     """All texts to be compared, by number, with what is on disk for each."""
 
     signatures: Signatures
-    """Of all rows, memory-mapped."""
+    """Of all rows."""
     texts: tuple[pa.Array, ...]
-    """The normal form of each field of all rows, memory-mapped."""
+    """The normal form of each field of all rows."""
     rows: Places
     """The row of each text, among signatures and texts."""
     block: Hashes
-    """The block of each text: only texts of the same block are compared."""
+    """The block of each row: only texts of the same block are compared."""
     bands: int
     width: int
     """Numbers in a band."""
+    files: Files
     fixed: npt.NDArray[np.bool_] | None = None
-    """Texts that need no comparison among themselves (an existing version)."""
+    """Rows that need no comparison among themselves (an existing version)."""
     numbers: tuple[Hashes, Hashes] | None = None
-    """Digest and count of each text's numbers: texts with as many, but others, are not compared."""
-    memory: int = 1 << 28
-    """Bytes that keys may take."""
+    """Digest and count of each row's numbers: texts with as many, but others, are not compared."""
     crowded: dict[int, list[np.uint64]] = field(default_factory=dict)
     """Band → keys of the buckets in which not every pair was compared; filled during the search."""
 
@@ -160,31 +165,42 @@ class BandTable:
         orders = [np.random.default_rng(turn).permutation(whole) if turn else np.arange(whole) for turn in turns]
         return np.concatenate([one[: each * self.width].reshape(each, self.width) for one in orders])[: self.bands]
 
-    def keys(self, bands: range) -> Hashes:
-        """The keys of some bands, shape (bands, texts)."""
-        keys = np.empty((len(bands), len(self.rows)), np.uint64)
-        for start in range(0, len(self.rows), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            made = self.signatures[self.rows[part]]
+    def write_keys(self, bands: range, keys: Hashes) -> None:
+        """Writes the keys of some bands to an array of shape (bands, texts)."""
+        for start in range(0, len(self.rows), _COMPARED):
+            part = slice(start, start + _COMPARED)
+            rows = self.rows[part]
+            made, block = self.signatures[rows].T.astype(np.uint64), self.block[rows]
             for number, band in enumerate(bands):
-                keys[number, part] = band_keys(made[:, self.positions[band]], self.block[part])
-        return keys
+                keys[number, part] = band_keys(made[self.positions[band]], block)
 
 
-def candidates(table: BandTable) -> Iterator[tuple[int, Places, Places]]:
-    """(band, left, right): the pairs that share a band, left before right, in chunks; a pair may share several."""
-    texts = max(1, len(table.rows))
-    # 24 bytes a text to sort one band, eight for each band's keys.
-    at_once = int(np.clip((table.memory - 24 * texts) // (8 * texts), 1, table.bands))
+def candidates(table: BandTable) -> Iterator[tuple[int, Hashes]]:
+    """(band, pairs) that share a band, in chunks; a pair may share several. A pair is one number: the text that comes
+    first in its upper half, the other in its lower one."""
+    texts = len(table.rows)
+    at_once = int(np.clip(table.files.memory // (8 * max(1, texts)), 1, table.bands))
+    keys = table.files.array("keys", (at_once, texts), np.uint64)
+    parts = max(1, -(-texts * _SORT // table.files.memory))
     for first in range(0, table.bands, at_once):
         some = range(first, min(table.bands, first + at_once))
-        for band, keys in zip(some, table.keys(some), strict=True):
-            yield from ((band, *piece) for piece in _meetings(band, keys, table))
+        table.write_keys(some, keys)
+        for number, band in enumerate(some):
+            for part in range(parts):
+                members = np.arange(texts) if parts == 1 else _members(keys[number], part, parts)
+                yield from ((band, piece) for piece in _meetings(band, keys[number][members], members, table))
+        table.files.release()
 
 
-def _meetings(band: int, keys: Hashes, table: BandTable) -> Iterator[tuple[Places, Places]]:
+def _members(keys: Hashes, part: int, parts: int) -> Places:
+    """The texts with keys in a part of all of them."""
+    starts = range(0, len(keys), _CHUNK)
+    return np.concatenate([np.flatnonzero(keys[at : at + _CHUNK] % np.uint64(parts) == part) + at for at in starts])
+
+
+def _meetings(band: int, keys: Hashes, members: Places, table: BandTable) -> Iterator[Hashes]:
     order = np.argsort(keys)
-    keys = keys[order]
+    keys, order = keys[order], members[order]
     new = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
     starts = np.flatnonzero(new)
     sizes = np.diff(np.append(starts, len(keys)))
@@ -196,7 +212,7 @@ def _meetings(band: int, keys: Hashes, table: BandTable) -> Iterator[tuple[Place
     begin = 0
     while begin < len(starts):
         done = total[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(total, done + _PAIRS, "right")))
+        end = max(begin + 1, int(np.searchsorted(total, done + _PAIRS // 4, "right")))
         at, size = starts[begin:end][usual[begin:end]], sizes[begin:end][usual[begin:end]]
         yield from _kept(*_all_pairs(at, size, order), table)
         begin = end
@@ -215,32 +231,36 @@ def _all_pairs(starts: Places, sizes: Places, order: Places) -> tuple[Places, Pl
     return np.concatenate(left), np.concatenate(right)
 
 
-def _crowd_pairs(crowd: Places, table: BandTable) -> Iterator[tuple[Places, Places]]:
+def _crowd_pairs(crowd: Places, table: BandTable) -> Iterator[Hashes]:
     """Pairs of a large bucket: each text with its next ones in the order of signatures, and with the first ones."""
-    made = np.asarray(table.signatures[table.rows[crowd]])
+    crowd = np.sort(crowd)
+    rows = table.rows[crowd]
     # Two orders by content, texts with the same numbers beside each other: independent of the order of the data, and
     # few similar texts are far apart in both.
-    half = made.shape[1] // 2
-    for turned in (made, np.roll(made, half, axis=1)):
-        numbers = () if table.numbers is None else (table.numbers[0][crowd],)
-        ranked = crowd[np.lexsort((crowd, *turned[:, : min(24, made.shape[1])].T[::-1], *numbers))]
+    whole = np.arange(table.signatures.shape[1])
+    for turned in (whole, np.roll(whole, len(whole) // 2)):
+        made = table.signatures[rows][:, turned[:24]]
+        numbers = () if table.numbers is None else (table.numbers[0][rows],)
+        ranked = crowd[np.lexsort((crowd, *made.T[::-1], *numbers))]
         for step in range(1, _NEIGHBOURS // 2 + 1):
             yield from _kept(ranked[:-step], ranked[step:], table)
-    for one in np.sort(crowd)[: _NEIGHBOURS // 4].tolist():
+    for one in crowd[: _NEIGHBOURS // 4].tolist():
         others = crowd[crowd != one]
         yield from _kept(np.full(len(others), one), others, table)
 
 
-def _kept(left: Places, right: Places, table: BandTable) -> Iterator[tuple[Places, Places]]:
-    if table.fixed is not None and len(left):
-        needed = ~(table.fixed[left] & table.fixed[right])
-        left, right = left[needed], right[needed]
-    if table.numbers is not None and len(left):
-        digest, count = table.numbers
-        needed = (digest[left] == digest[right]) | (count[left] != count[right])
+def _kept(left: Places, right: Places, table: BandTable) -> Iterator[Hashes]:
+    needed = np.ones(len(left), bool)
+    if table.fixed is not None or table.numbers is not None:
+        one, other = table.rows[left], table.rows[right]
+        if table.fixed is not None:
+            needed &= ~(table.fixed[one] & table.fixed[other])
+        if table.numbers is not None:
+            digest, count = table.numbers
+            needed &= (digest[one] == digest[other]) | (count[one] != count[other])
         left, right = left[needed], right[needed]
     if len(left):
-        yield np.minimum(left, right), np.maximum(left, right)
+        yield (np.minimum(left, right).astype(np.uint64) << _HALF) | np.maximum(left, right).astype(np.uint64)
 
 
 # --------------------------------------------------------------------------------------------------------- verification
@@ -249,8 +269,8 @@ Veto = Callable[[Places, Places], npt.NDArray[np.bool_]]
 
 def similar_pairs(
     table: BandTable, similarity: float, measure: Measure, sizes: Mapping[str, int], veto: Veto | None = None
-) -> Pairs:
-    """All candidate pairs whose exact similarity is at least ``similarity`` in every field.
+) -> Iterator[Pairs]:
+    """All candidate pairs whose exact similarity is at least ``similarity`` in every field; a few may come twice.
 
     Args:
         veto: marks similar pairs that are nevertheless not duplicates.
@@ -259,65 +279,86 @@ def similar_pairs(
     expected = similarity if measure == "jaccard" else left_over / (2 - left_over)
     # A pair at the threshold is estimated this far below it once in thirty thousand times.
     spare = expected - _ESTIMATE * float(np.sqrt(max(expected * (1 - expected), 1e-4) / table.signatures.shape[1]))
-    parts: list[Pairs] = []
-    held: list[Places] = []
-    waiting = 0
-    for band, left, right in candidates(table):
-        for start in range(0, len(left), _CHUNK):
-            a, b = left[start : start + _CHUNK], right[start : start + _CHUNK]
-            new = _promising(table, band, a, b, spare)
-            held.append(np.stack([a[new], b[new]]))
-            waiting += int(new.sum())
-        if waiting > _PAIRS // 4:
-            parts.append(_verify(table, held, similarity, measure, sizes, veto))
-            held, waiting = [], 0
-    parts.append(_verify(table, held, similarity, measure, sizes, veto))
-    return Pairs.joined(parts)
+    for pairs in _promising(table, spare):
+        left, right = (pairs >> _HALF).astype(np.int64), (pairs & _LOWER).astype(np.int64)
+        for start, end in _by_length(table, left, right):
+            one, other = left[start:end], right[start:end]
+            scores = min_similarity(table.texts, table.rows[one], table.rows[other], measure, sizes, similarity)
+            good = np.flatnonzero(scores >= similarity)
+            if veto is not None and len(good):
+                good = good[~veto(table.rows[one[good]], table.rows[other[good]])]
+            yield Pairs(one[good], other[good], scores[good])
 
 
-def _promising(table: BandTable, band: int, left: Places, right: Places, least: float) -> npt.NDArray[np.bool_]:
-    """The pairs whose signatures agree often enough, and that were not compared in an earlier band."""
-    agree = table.signatures[table.rows[left]] == table.signatures[table.rows[right]]
-    good = np.flatnonzero(np.count_nonzero(agree, axis=1) / agree.shape[1] >= least)
-    met = np.zeros(len(good), bool)
+def _by_length(table: BandTable, left: Places, right: Places) -> Iterator[tuple[int, int]]:
+    """Cuts pairs into runs whose texts are of limited length together."""
+    size = np.zeros(len(left), np.int64)
+    for one in table.texts:
+        ends = np.frombuffer(one.buffers()[1], np.int64)
+        for side in (table.rows[left], table.rows[right]):
+            size += ends[side + 1] - ends[side]
+    total = np.cumsum(size)
+    start = 0
+    while start < len(left):
+        done = total[start - 1] if start else 0
+        end = min(start + _CHUNK, max(start + 1, int(np.searchsorted(total, done + _BYTES, "right"))))
+        yield start, min(end, len(left))
+        start = end
+
+
+def _promising(table: BandTable, least: float) -> Iterator[Hashes]:
+    """The candidates whose signatures agree often enough, once each but for some of large buckets."""
+    held: list[Hashes] = []
+    waiting = since = 0
+    for band, pairs in candidates(table):
+        held.append(pairs)
+        waiting += len(pairs)
+        if waiting >= _PAIRS:
+            yield _agreeing(table, since, _once(held), least)
+            held, waiting, since = [], 0, band
+            table.files.release()
+    if held:
+        yield _agreeing(table, since, _once(held), least)
+
+
+def _once(parts: list[Hashes]) -> Hashes:
+    """All different numbers, in order."""
+    every = np.concatenate(parts)
+    every.sort()  # np.unique looks each up in a table, which takes several times as long
+    once: Hashes = every[np.concatenate([[True], every[1:] != every[:-1]])]
+    return once
+
+
+def _agreeing(table: BandTable, band: int, pairs: Hashes, least: float) -> Hashes:
+    """The pairs whose signatures agree often enough, and that were not compared in a band before this one."""
+    new = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), _COMPARED):
+        some = pairs[start : start + _COMPARED]
+        rows = table.rows[(some >> _HALF).astype(np.int64)]
+        agree = table.signatures[rows] == table.signatures[table.rows[(some & _LOWER).astype(np.int64)]]
+        good = np.flatnonzero(np.count_nonzero(agree, axis=1) / agree.shape[1] >= least)
+        new[start + good] = ~_met(table, band, agree[good], rows[good])
+    return pairs[new]
+
+
+def _met(table: BandTable, band: int, agree: npt.NDArray[np.bool_], rows: Places) -> npt.NDArray[np.bool_]:
+    """Which pairs were compared in a band before this one, by where their signatures agree; ``rows``: the left ones."""
+    met: npt.NDArray[np.bool_] = np.zeros(len(rows), bool)
     crowded = [earlier for earlier in table.crowded if earlier < band]
     usual = np.setdiff1d(np.arange(band), crowded)
     for start in range(0, len(usual), _BANDS):
         open_ = np.flatnonzero(~met)
         positions = table.positions[usual[start : start + _BANDS]]
-        met[open_] = agree[good[open_]][:, positions].all(axis=2).any(axis=1)
+        met[open_] = np.any(np.all(agree[open_][:, positions], axis=2), axis=1)
     for earlier in crowded:
         # Not every pair of a crowded bucket was compared.
         again = np.flatnonzero(~met)
-        again = again[agree[np.ix_(good[again], table.positions[earlier])].all(axis=1)]
-        at = left[good[again]]
-        keys = band_keys(table.signatures[table.rows[at]][:, table.positions[earlier]], table.block[at])
+        again = again[agree[np.ix_(again, table.positions[earlier])].all(axis=1)]
+        at = rows[again]
+        numbers = table.signatures[at][:, table.positions[earlier]].T.astype(np.uint64)
+        keys = band_keys(numbers, table.block[at])
         met[again] = ~np.isin(keys, np.array(table.crowded[earlier], np.uint64))
-    good = good[~met]
-    new = np.zeros(len(left), bool)
-    new[good] = True
-    return new
-
-
-def _verify(
-    table: BandTable,
-    held: list[Places],
-    similarity: float,
-    measure: Measure,
-    sizes: Mapping[str, int],
-    veto: Veto | None,
-) -> Pairs:
-    if not held:
-        return Pairs.joined([])
-    pairs = np.concatenate(held, axis=1)
-    # A crowded bucket was searched in several orders and may give a pair more than once.
-    packed = np.unique((pairs[0].astype(np.uint64) << np.uint64(32)) | pairs[1].astype(np.uint64))
-    left, right = (packed >> np.uint64(32)).astype(np.int64), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    scores = min_similarity(table.texts, table.rows[left], table.rows[right], measure, sizes, similarity)
-    good = np.flatnonzero(scores >= similarity)
-    if veto is not None and len(good):
-        good = good[~veto(table.rows[left[good]], table.rows[right[good]])]
-    return Pairs(left[good], right[good], scores[good])
+    return met
 
 
 def min_similarity(
@@ -332,14 +373,22 @@ def min_similarity(
     similarity = np.ones(len(left))
     for one in texts:
         there = np.flatnonzero(similarity >= enough)
-        similarity[there] = np.minimum(similarity[there], compare(one, left[there], right[there], measure, sizes))
+        similarity[there] = np.minimum(
+            similarity[there], compare(one, left[there], right[there], measure, sizes, enough)
+        )
     return similarity
 
 
 def compare(
-    texts: pa.Array, left: Places, right: Places, measure: Measure, sizes: Mapping[str, int]
+    texts: pa.Array,
+    left: Places,
+    right: Places,
+    measure: Measure,
+    sizes: Mapping[str, int],
+    enough: float = 0.0,
 ) -> npt.NDArray[np.float64]:
-    """The similarity of the texts of each pair: 1 for two empty texts, 0 for an empty text and another."""
+    """The similarity of the texts of each pair: 1 for two empty texts, 0 for an empty text and another. One below
+    ``enough`` is not exact, but below."""
     if not len(left):
         return np.zeros(0)
     rows, at = np.unique(np.concatenate([left, right]), return_inverse=True)
@@ -347,51 +396,4 @@ def compare(
     first, second = at[: len(left)], at[len(left) :]
     if measure == "jaccard":
         return jaccard(shingles(column, sizes), first, second)
-    return edits.similarity(column, first, second)
-
-
-class Files:
-    """Arrays too large for memory: written once to files in a folder, then memory-mapped."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-        """A new array on disk."""
-        if 0 in shape:
-            return np.zeros(shape, dtype)
-        return np.lib.format.open_memmap(self._folder / f"{name}.npy", "w+", dtype, shape)
-
-    def texts(self, name: str) -> TextFile:
-        """A new text column on disk."""
-        return TextFile(self._folder / f"{name}.arrow")
-
-
-class TextFile:
-    """A text column that is written batch by batch, then memory-mapped."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._path = path
-        self._ends: list[Places] = [np.zeros(1, np.int64)]
-        self._size = 0
-
-    def write(self, texts: pa.Array) -> None:
-        """Appends texts."""
-        if not len(texts):
-            return
-        whole = pa.concat_arrays([texts.cast(pa.large_string())])  # a slice has the offsets of the whole
-        offsets = np.frombuffer(whole.buffers()[1], np.int64, len(whole) + 1, whole.offset * 8)
-        data = whole.buffers()[2]
-        if data is not None:
-            self._file.write(memoryview(data)[offsets[0] : offsets[-1]])
-        self._ends.append(offsets[1:] - offsets[0] + self._size)
-        self._size = int(self._ends[-1][-1])
-
-    def done(self) -> pa.Array:
-        """The finished column, as one array over the mapped file."""
-        self._file.close()
-        offsets = np.concatenate(self._ends)
-        data = np.memmap(self._path, np.uint8, "r") if self._size else np.zeros(0, np.uint8)
-        return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+    return edits.similarity(column, first, second, enough)

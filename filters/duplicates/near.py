@@ -1,217 +1,32 @@
-"""What all near-duplicate methods share, from summaries to decisions: gather, merge equal texts, pair, link, decide.
+"""What all near-duplicate methods share, from the columns of summaries to decisions: merge equal texts, pair, link,
+decide.
 
-Rows with one normal form are merged at the start, so that a text copied a million times is compared once. About a
-hundred bytes a row are held in memory; signatures, vectors and texts are in memory-mapped files.
+Rows with one normal form are merged at the start, so that a text copied a million times is compared once. Whatever
+grows with the rows is in files (:mod:`filters.duplicates.files`): a row takes about 160 bytes of disk beside its texts
+and its signature or vector, and none of memory but what the ranking by scores or lengths needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from curate.rows.fields import latest_value
 from curate.text import segmentation as text
-from filters.duplicates.clusters import Criterion, Facts, Linkage, Places, decision, link, ranks
-from filters.duplicates.minhash import Files, Pairs
+from filters.duplicates.clusters import Places, Ranking, decision, hexadecimal, link, ranked
+from filters.duplicates.columns import Hashes, Rules, Summary, SummaryColumns
+from filters.duplicates.files import CHUNK, Files
+from filters.duplicates.minhash import Pairs
 
-Hashes = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
-BATCH = 8192
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The summary of some rows, as a Parquet file."""
-
-    path: Path
-    fixed: bool = False
-    """Whether its rows are always kept and get no decision (rows of ``against``)."""
-
-    @property
-    def rows(self) -> int:
-        return int(pq.read_metadata(self.path).num_rows)
+Measured = Callable[[Places, Places], npt.NDArray[np.float64]]
+"""The similarity of pairs of rows."""
+# Bytes that sorting a row by its text takes.
+_SORT = 96
 
 
-@dataclass
-class SummaryColumns:
-    """The columns of all summaries, in their order."""
-
-    high: Hashes
-    low: Hashes
-    """Digest of the normal forms."""
-    there: Flags
-    """Whether the row has any text to compare."""
-    assessed: Flags
-    """Whether the row can be compared by meaning; always true for other methods."""
-    id_high: Hashes
-    id_low: Hashes
-    block: Hashes
-    """Only rows of the same block may be duplicates."""
-    own: Hashes
-    """Equal texts are merged only within the same block and the same value here."""
-    group: Hashes
-    language: npt.NDArray[np.int32]
-    """Index into ``languages``."""
-    languages: tuple[str, ...]
-    digits: Hashes
-    numbers: Hashes
-    number_count: Hashes
-    negation: Hashes
-    facts: Facts
-    data: Any
-    """Signatures (uint16) or vectors (float16), one row each, memory-mapped."""
-    texts: tuple[pa.Array, ...]
-
-    def __len__(self) -> int:
-        return len(self.high)
-
-    def ids(self, rows: Places) -> list[str]:
-        """The ids of these rows."""
-        return [
-            f"{a:016x}{b:016x}" for a, b in zip(self.id_high[rows].tolist(), self.id_low[rows].tolist(), strict=True)
-        ]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Which rows may be duplicates, and which of them are kept."""
-
-    across: str
-    scope: str
-    numbers: bool
-    negation: bool
-    linkage: Linkage
-    criteria: tuple[Criterion, ...]
-    drop: bool
-    own: tuple[str, ...] = ()
-    """``language``, ``group``, ``numbers``: what rows with equal texts must share to be merged at the start."""
-
-
-def gather(
-    summaries: Sequence[Summary], rules: Rules, scores: Sequence[str], column: str | None, files: Files
-) -> SummaryColumns:
-    """Reads all summaries once.
-
-    Args:
-        scores: the scores needed to choose the kept row.
-        column: ``signature`` or ``vector``: the column that goes to a file unchanged.
-    """
-    counts = [summary.rows for summary in summaries]
-    total = sum(counts)
-    numeric = {
-        name: np.zeros(total, np.uint64)
-        for name in ("high", "low", "id_high", "id_low", "group", "numbers", "number_count", "negation", "digits")
-    }
-    there, assessed = np.zeros(total, bool), np.ones(total, bool)
-    chars = np.zeros(total, np.int64)
-    codes: dict[str, dict[str, int]] = {"language": {}, "source": {}}
-    coded = {name: np.zeros(total, np.int32) for name in codes}
-    values = {name: np.full(total, np.nan) for name in scores}
-    data: Any = None
-    texts: list[Any] = []
-    start = 0
-    for summary in summaries:
-        with pq.ParquetFile(summary.path) as file:
-            width = sum(name.startswith("text_") for name in file.schema_arrow.names)
-            texts = texts or [files.texts(f"text-{number}") for number in range(width)]
-            if (
-                column is not None and not total
-            ):  # every row was dropped before: there is no batch to learn its width from
-                kept = file.schema_arrow.field(column).type
-                data = np.zeros((0, kept.list_size), kept.value_type.to_pandas_dtype())
-            for batch in file.iter_batches(BATCH):
-                end = start + batch.num_rows
-                for name, array in numeric.items():
-                    if name in batch.schema.names:
-                        array[start:end] = batch[name].fill_null(0).to_numpy(zero_copy_only=False)
-                there[start:end] = batch["high"].is_valid().to_numpy(zero_copy_only=False)
-                chars[start:end] = batch["chars"].to_numpy()
-                for name, known in codes.items():
-                    coded[name][start:end] = [known.setdefault(one, len(known)) for one in batch[name].to_pylist()]
-                for name, array in values.items():
-                    array[start:end] = score_of(batch["scores"], name)
-                if "assessed" in batch.schema.names:
-                    assessed[start:end] = batch["assessed"].to_numpy(zero_copy_only=False)
-                for number, out in enumerate(texts):
-                    out.write(batch[f"text_{number}"])
-                if column is not None:
-                    wide = flat(batch[column])
-                    data = files.array(column, (total, wide.shape[1]), wide.dtype) if data is None else data
-                    data[start:end] = wide
-                start = end
-    fixed = np.repeat([summary.fixed for summary in summaries], counts) if any(s.fixed for s in summaries) else None
-    facts = Facts(chars, coded["source"], tuple(codes["source"]), values, fixed)
-    block = _block(rules, coded, numeric)
-    return SummaryColumns(
-        numeric["high"],
-        numeric["low"],
-        there,
-        assessed,
-        numeric["id_high"],
-        numeric["id_low"],
-        block,
-        _own(rules, coded, numeric),
-        numeric["group"],
-        coded["language"],
-        tuple(codes["language"]),
-        numeric["digits"],
-        numeric["numbers"],
-        numeric["number_count"],
-        numeric["negation"],
-        facts,
-        data,
-        tuple(one.done() for one in texts),
-    )
-
-
-def _block(rules: Rules, coded: dict[str, npt.NDArray[np.int32]], numeric: dict[str, Hashes]) -> Hashes:
-    parts = [
-        *([coded["language"].astype(np.uint64)] if rules.across == "language" else []),
-        *([coded["source"].astype(np.uint64)] if rules.scope == "source" else []),
-        *([numeric["group"]] if rules.scope == "group" else []),
-        *([numeric["numbers"]] if rules.numbers else []),
-        *([numeric["negation"]] if rules.negation else []),
-    ]
-    return _mixed(parts, len(coded["language"]))
-
-
-def _own(rules: Rules, coded: dict[str, npt.NDArray[np.int32]], numeric: dict[str, Hashes]) -> Hashes:
-    parts = [coded["language"].astype(np.uint64)] if "language" in rules.own else []
-    parts += [numeric[name] for name in ("group", "numbers") if name in rules.own]
-    return _mixed(parts, len(numeric["group"]))
-
-
-def _mixed(parts: Sequence[Hashes], count: int) -> Hashes:
-    block = np.zeros(count, np.uint64)
-    with np.errstate(over="ignore"):
-        for number, part in enumerate(parts, 1):
-            block = text.scramble(block * np.uint64(0x9E3779B97F4A7C15) + part + np.uint64(number))
-    return block
-
-
-def flat(array: pa.Array) -> npt.NDArray[Any]:
-    """A fixed-size list column as an array, one row each."""
-    values = array.flatten()
-    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(array), array.type.list_size)
-
-
-def score_of(scores: pa.Array, name: str) -> npt.NDArray[np.float64]:
-    """The latest value of the score of that name in each row's list; NaN where there is none."""
-    lists = pl.Series("scores", pl.from_arrow(scores))
-    return (
-        np.array(latest_value(lists, name).fill_null(float("nan")).to_list(), np.float64) if len(lists) else np.zeros(0)
-    )
-
-
-# ----------------------------------------------------------------------------------------------------------- collapsing
 @dataclass(frozen=True)
 class UniqueTexts:
     """The distinct texts among the rows."""
@@ -222,36 +37,64 @@ class UniqueTexts:
     """The text number of each row; -1 for a row without text."""
 
 
-def unique_texts(columns: SummaryColumns) -> UniqueTexts:
+def unique_texts(columns: SummaryColumns, files: Files) -> UniqueTexts:
     """Merges rows with equal normal forms in one block."""
-    there = np.flatnonzero(columns.there)
-    order = there[
-        np.lexsort((there, columns.low[there], columns.high[there], columns.own[there], columns.block[there]))
-    ]
-    same = np.zeros(len(order), bool)
-    if len(order) > 1:
-        a, b = order[1:], order[:-1]
-        same[1:] = (
-            (columns.low[a] == columns.low[b])
-            & (columns.high[a] == columns.high[b])
-            & (columns.block[a] == columns.block[b])
-            & (columns.own[a] == columns.own[b])
-        )
-    firsts = order[~same]
+    count = len(columns)
+    first = files.array("first", (count,), np.int64)
+    parts = -(-count * _SORT // files.memory)
+    for part in range(parts):
+        _find_first(columns, part, parts, first)
     # Numbered by their first row, so that the numbers do not depend on digests.
-    number = np.empty(len(firsts), np.int64)
-    number[np.argsort(firsts)] = np.arange(len(firsts))
-    of = np.full(len(columns), -1, np.int64)
-    of[order] = number[np.cumsum(~same) - 1] if len(order) else of[:0]
-    return UniqueTexts(np.sort(firsts), of)
+    number = files.array("number", (count,), np.int64)
+    texts = 0
+    for at in _starts(count):
+        is_first = first[at : at + CHUNK] == np.arange(at, min(count, at + CHUNK))
+        number[at : at + CHUNK] = texts + np.cumsum(is_first) - 1
+        texts += int(is_first.sum())
+    rows = files.array("unique", (texts,), np.int64)
+    for at in _starts(count):
+        here = first[at : at + CHUNK]
+        mine = np.flatnonzero(here == np.arange(at, at + len(here)))
+        rows[number[mine + at]] = mine + at
+        first[at : at + CHUNK] = np.where(here >= 0, number[here], -1)
+    return UniqueTexts(rows, first)
 
 
+def _starts(count: int) -> range:
+    return range(0, count, CHUNK)
+
+
+def _find_first(columns: SummaryColumns, part: int, parts: int, first: Places) -> None:
+    """Writes the first row with the same text for a part of the rows, chosen by digest; -1 for a row without text."""
+    rows: list[Places] = []
+    for at in _starts(len(columns)):
+        here = slice(at, at + CHUNK)
+        mine = np.arange(at, at + len(columns.high[here]))
+        if not part:
+            first[here] = -1
+        rows.append(mine[columns.there[here] & (columns.high[here] % np.uint64(parts) == part)])
+    chosen = np.concatenate(rows)
+    if not len(chosen):
+        return
+    with np.errstate(over="ignore"):
+        apart = text.scramble(columns.block[chosen] * np.uint64(0x9E3779B97F4A7C15) + columns.own[chosen])
+    high, low = columns.high[chosen] ^ apart, columns.low[chosen]
+    order = np.lexsort((high, low))
+    high, low = high[order], low[order]
+    begins = np.concatenate([[True], (high[1:] != high[:-1]) | (low[1:] != low[:-1])])
+    # The sort is stable: the first of a run is the first row.
+    starts = np.flatnonzero(begins)
+    first[chosen[order]] = np.repeat(chosen[order[starts]], np.diff(np.append(starts, len(order))))
+
+
+# ------------------------------------------------------------------------------------------------------------- deciding
 def decide(
     columns: SummaryColumns,
     rules: Rules,
-    pair: Callable[[UniqueTexts], Pairs],
-    measure: Callable[[Places, Places], npt.NDArray[np.float64]],
+    pair: Callable[[UniqueTexts], Iterable[Pairs]],
+    measure: Measured,
     summaries: Sequence[Summary],
+    files: Files,
 ) -> Iterator[dict[str, pa.Array]]:
     """The decision for each summary that is not fixed, in order.
 
@@ -259,66 +102,125 @@ def decide(
         pair: finds the similar pairs among the unique texts.
         measure: the similarity of pairs of rows.
     """
-    unique = unique_texts(columns)
-    pairs = pair(unique)
-    rank = ranks(columns.facts, rules.criteria)
+    unique = unique_texts(columns, files)
+    ranking = _rank_texts(columns, rules, unique, files)
+    links = files.numbers("links")
+    for some in pair(unique):
+        one, other = ranking.place[some.left], ranking.place[some.right]
+        links.write(
+            (np.maximum(one, other).astype(np.uint64) << np.uint64(32)) | np.minimum(one, other).astype(np.uint64)
+        )
+        files.release()
     fixed = columns.facts.fixed
-    # A text ranks as high as its best row.
-    there = np.flatnonzero(unique.of >= 0)
-    by_rank = there[np.argsort(rank[there])]
-    best = np.full(len(unique.rows), -1, np.int64)
-    best[unique.of[by_rank[::-1]]] = by_rank[::-1]
-    thing_rank = np.empty(len(best), np.int64)
-    thing_rank[np.argsort(rank[best])] = np.arange(len(best))
-    goes_for = link(thing_rank, pairs.left, pairs.right, rules.linkage, fixed[best] if fixed is not None else None)
-    target = np.arange(len(columns))
-    target[there] = best[goes_for[unique.of[there]]]
-    if fixed is not None:
-        target[fixed] = np.flatnonzero(fixed)
-    yield from _decisions(columns, unique, target, measure, rules, summaries)
-
-
-def _decisions(
-    columns: SummaryColumns,
-    unique: UniqueTexts,
-    target: Places,
-    measure: Callable[[Places, Places], npt.NDArray[np.float64]],
-    rules: Rules,
-    summaries: Sequence[Summary],
-) -> Iterator[dict[str, pa.Array]]:
-    gone = np.flatnonzero(target != np.arange(len(target)))
-    size = np.bincount(target, minlength=len(target)) if len(target) else np.zeros(0, np.int64)
-    similarity = np.full(len(target), np.nan)
-    equal = unique.of[gone] == unique.of[target[gone]]
-    similarity[gone[equal]] = 1.0
-    apart = gone[~equal]
-    # Rows with the same text are measured once.
-    _, first, back = np.unique(
-        np.stack([unique.of[apart], target[apart]]), axis=1, return_index=True, return_inverse=True
-    )
-    if len(apart):
-        similarity[apart] = np.round(measure(apart[first], target[apart[first]])[back.ravel()], 6)
-    # A cluster is named by the smallest id in it: the name depends on its rows, not on their order.
-    members = np.flatnonzero(size[target] > 1)
-    order = members[np.lexsort((columns.id_low[members], columns.id_high[members], target[members]))]
-    smallest = np.full(len(target), -1, np.int64)
-    smallest[target[order[::-1]]] = order[::-1]
+    never = 0 if fixed is None else int(np.count_nonzero(fixed[ranking.best]))
+    centre = link(files.array("centre", (len(unique.rows),), np.int64), links.sorted(), rules.linkage, never)
+    clusters = _clusters(columns, unique, ranking, centre, files)
     start = 0
     for summary in summaries:
-        rows = summary.rows
         if not summary.fixed:
-            at = np.flatnonzero(size[target[start : start + rows]] > 1)
-            here = at + start
-            original: list[str | None] = list(columns.ids(target[here]))
-            for number in np.flatnonzero(target[here] == here).tolist():
-                original[number] = None
-            yield decision(
-                rows,
-                at,
-                columns.ids(smallest[target[here]]),
-                original,
-                similarity[here],
-                size[target[here]],
-                rules.drop,
-            )
-        start += rows
+            rows = np.arange(start, start + summary.rows)
+            yield _decision(columns, unique, ranking, clusters, measure, rows, rules)
+            files.release()
+        start += summary.rows
+
+
+def _rank_texts(columns: SummaryColumns, rules: Rules, unique: UniqueTexts, files: Files) -> Ranking:
+    """A text ranks as high as its best row."""
+    count = len(unique.rows)
+    place, best = files.array("place", (count,), np.int64), files.array("best", (count,), np.int64)
+    first = files.array("first-of-place", (count,), np.int64)
+    place[:] = -1
+    order = ranked(columns.facts, rules.criteria)
+    done = 0
+    for at in _starts(len(columns)):
+        rows = np.arange(at, min(len(columns), at + CHUNK)) if order is None else order[at : at + CHUNK]
+        texts = unique.of[rows]
+        new = np.flatnonzero(texts >= 0)
+        new = new[place[texts[new]] < 0]
+        # Of several rows of a text in this chunk, the first counts.
+        new = new[np.sort(np.unique(texts[new], return_index=True)[1])]
+        places = np.arange(done, done + len(new))
+        place[texts[new]] = places
+        best[places], first[places] = rows[new], unique.rows[texts[new]]
+        done += len(new)
+    return Ranking(place, best, first)
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """For each text, by its place in the ranking: the place of the text that its cluster keeps; for each of those the
+    rows in the cluster and the smallest id, which names it: the name depends on its rows, not on their order."""
+
+    centre: Places
+    size: Places
+    high: Hashes
+    low: Hashes
+
+
+def _clusters(
+    columns: SummaryColumns, unique: UniqueTexts, ranking: Ranking, centre: Places, files: Files
+) -> _Clusters:
+    count = len(centre)
+    size = files.array("size", (count,), np.int64)
+    high, low = files.array("smallest-high", (count,), np.uint64), files.array("smallest-low", (count,), np.uint64)
+    high[:], low[:] = np.iinfo(np.uint64).max, np.iinfo(np.uint64).max
+    for smallest in (False, True):
+        for at in _starts(len(columns)):
+            rows = np.arange(at, min(len(columns), at + CHUNK))
+            place, rows = _places(columns, unique, ranking, rows)
+            cluster = centre[place]
+            if not smallest:
+                np.add.at(size, cluster, 1)
+                np.minimum.at(high, cluster, columns.id_high[rows])
+            else:
+                same = columns.id_high[rows] == high[cluster]
+                np.minimum.at(low, cluster[same], columns.id_low[rows[same]])
+    return _Clusters(centre, size, high, low)
+
+
+def _places(columns: SummaryColumns, unique: UniqueTexts, ranking: Ranking, rows: Places) -> tuple[Places, Places]:
+    """The place of the text of each of these rows that belongs to a cluster, and these rows.
+
+    Of rows that are always kept, only the best of a text stands for it; the others are in no cluster.
+    """
+    texts = unique.of[rows]
+    rows, texts = rows[texts >= 0], texts[texts >= 0]
+    place = ranking.place[texts]
+    if columns.facts.fixed is not None:
+        counts = ~columns.facts.fixed[rows] | (ranking.best[place] == rows)
+        place, rows = place[counts], rows[counts]
+    return place, rows
+
+
+def _decision(
+    columns: SummaryColumns,
+    unique: UniqueTexts,
+    ranking: Ranking,
+    clusters: _Clusters,
+    measure: Measured,
+    shard: Places,
+    rules: Rules,
+) -> dict[str, pa.Array]:
+    place, rows = _places(columns, unique, ranking, shard)
+    centre = clusters.centre[place]
+    several = clusters.size[centre] > 1
+    place, rows, centre = place[several], rows[several], centre[several]
+    kept = ranking.best[centre]
+    similarity = np.where(rows == kept, np.nan, 1.0)
+    # Rows with the same text are measured once.
+    apart, first, back = np.unique(place, return_index=True, return_inverse=True)
+    other = apart != centre[first]
+    if other.any():
+        measured = np.ones(len(apart))
+        measured[other] = np.round(measure(ranking.first[apart[other]], kept[first[other]]), 6)
+        similarity = np.where(place == centre, similarity, measured[back])
+    return decision(
+        len(shard),
+        rows - (shard[0] if len(shard) else 0),
+        hexadecimal(clusters.high[centre], clusters.low[centre]),
+        hexadecimal(columns.id_high[kept], columns.id_low[kept]),
+        rows == kept,
+        similarity,
+        clusters.size[centre],
+        rules.drop,
+    )

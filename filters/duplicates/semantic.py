@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from curate.vectors import knn
 from filters.duplicates.clusters import Places
+from filters.duplicates.columns import SummaryColumns
 from filters.duplicates.minhash import Pairs
-from filters.duplicates.near import SummaryColumns, UniqueTexts
+from filters.duplicates.near import UniqueTexts
 
 Search = Literal["auto", "exact", "approximate"]
 Vectors = npt.NDArray[np.float32]

@@ -7,7 +7,7 @@ the rows and their order, never on how they were cut into shards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -28,7 +28,8 @@ from curate.text.numbers import NUMBER_WORDS
 from filters.calibration.file import CalibrationFile
 from filters.duplicates import edit_distance, exact, minhash, near, semantic
 from filters.duplicates.clusters import ByScore, BySource, Criterion, Linkage
-from filters.duplicates.near import Rules, Summary
+from filters.duplicates.columns import Rules, Summary, SummaryColumns, gather
+from filters.duplicates.files import Files
 from filters.duplicates.normalize import Normalization
 from filters.duplicates.shingles import check_sizes
 from filters.duplicates.substitutions import Vetoes
@@ -72,7 +73,7 @@ class Duplicates(GlobalStep):
     tag: ClassVar[str] = "duplicates"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     summary: ClassVar[str] = "Deduplication: exact, near (MinHash), semantic, cross-lingual."
 
     method: Method = "exact"
@@ -359,9 +360,10 @@ class Duplicates(GlobalStep):
         if len(widths) > 1:
             raise StepError(f"against: rows of {self.against} have a different number of fields; set 'fields'")
         fields = widths.pop()
-        files = minhash.Files(context.scratch / "duplicates")
+        files = Files(context.scratch / "duplicates", context.memory // 4)
         scores = [one.score for one in rules.criteria if isinstance(one, ByScore)]
-        gathered = near.gather(summaries, rules, scores, "vector" if self.by_meaning else "signature", files)
+        gathered = gather(summaries, rules, scores, "vector" if self.by_meaning else "signature", files)
+        pair: Callable[[near.UniqueTexts], Iterable[minhash.Pairs]]
         if self.by_meaning:
             self._check_encoder(context)
             pair = partial(self._meaning_pairs, gathered, fields, context)
@@ -369,12 +371,12 @@ class Duplicates(GlobalStep):
             def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
                 return semantic.cosines(gathered, left, right, fields)
         else:
-            pair = partial(self._sign_pairs, gathered, context.memory)
+            pair = partial(self._sign_pairs, gathered, files)
 
             def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
                 return minhash.min_similarity(gathered.texts, left, right, self.measure, self._shingle)
 
-        yield from near.decide(gathered, rules, pair, measure, summaries)
+        yield from near.decide(gathered, rules, pair, measure, summaries, files)
 
     def _thresholds(self) -> PerLanguage[float]:
         usual = _SIMILARITY[self.method]
@@ -389,21 +391,15 @@ class Duplicates(GlobalStep):
         pairs = semantic.parse_pairs(self.pairs) if crossing else {}
         return MinSimilarity(self._thresholds(), pairs, self.calibration, self.trust)
 
-    def _sign_pairs(self, gathered: near.SummaryColumns, memory: int, unique: near.UniqueTexts) -> minhash.Pairs:
+    def _sign_pairs(self, gathered: SummaryColumns, files: Files, unique: near.UniqueTexts) -> Iterator[minhash.Pairs]:
         least = self._least()
-        pairs = edit_distance.pairs(
-            gathered,
-            unique,
-            least.lowest(gathered),
-            self.measure,
-            self._shingle,
-            self.bands,
-            memory // 4,
-            Vetoes(self.numbers == "distinct", self.negation == "distinct", self.words == "distinct"),
-        )
-        rows = unique.rows
-        good = pairs.similarity >= least.each(gathered, rows[pairs.left], rows[pairs.right])
-        return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
+        vetoes = Vetoes(self.numbers == "distinct", self.negation == "distinct", self.words == "distinct")
+        for pairs in edit_distance.pairs(
+            gathered, unique, least.lowest(gathered), self.measure, self._shingle, self.bands, files, vetoes
+        ):
+            rows = unique.rows
+            good = pairs.similarity >= least.each(gathered, rows[pairs.left], rows[pairs.right])
+            yield minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 
     def _check_encoder(self, context: Context) -> None:
         if self.similarity is None and not self.allow_uncalibrated and not context.model(self.model or "").absolute:
@@ -414,13 +410,13 @@ class Duplicates(GlobalStep):
             )
 
     def _meaning_pairs(
-        self, gathered: near.SummaryColumns, fields: int, context: Context, unique: near.UniqueTexts
-    ) -> minhash.Pairs:
+        self, gathered: SummaryColumns, fields: int, context: Context, unique: near.UniqueTexts
+    ) -> list[minhash.Pairs]:
         least = self._least()
         threshold = partial(least.each, gathered)
         if self.method == "cross_lingual":
             least.check(context.model_name(self.model or ""), gathered, context.warn, strict=self.strict)
-            return semantic.between(
+            crossing = semantic.between(
                 gathered,
                 unique,
                 fields,
@@ -434,15 +430,16 @@ class Duplicates(GlobalStep):
                 memory=context.memory,
                 mutual=self.mutual,
             )
+            return [crossing]
         pairs = semantic.within(
             gathered, unique, fields, threshold, least.lowest(gathered), self.search, context.threads
         )
         if self.lexical <= 0 or not len(pairs):
-            return pairs
+            return [pairs]
         rows = unique.rows
         shared = minhash.min_similarity(gathered.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
         good = shared >= self.lexical
-        return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
+        return [minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])]
 
 
 def _unassessed(path: Path) -> pa.Array:

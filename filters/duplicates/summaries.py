@@ -127,8 +127,11 @@ class Summarizer:
 
 
 def _fixed(made: npt.NDArray[Any]) -> pa.Array:
-    kind = pa.float16() if made.dtype == np.float16 else pa.uint16()
-    return pa.FixedSizeListArray.from_arrays(pa.array(made.ravel(), kind), made.shape[1])
+    """The rows of an array as bytes, which are written and read several times as fast as lists of numbers."""
+    size = made.shape[1] * made.itemsize
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(size), len(made), [None, pa.py_buffer(np.ascontiguousarray(made))]
+    )
 
 
 def _numbers(digests: list[bytes], width: int) -> npt.NDArray[np.uint64]:

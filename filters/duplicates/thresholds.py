@@ -14,7 +14,7 @@ from curate.catalog.params import PerLanguage
 from curate.errors import StepError
 from filters.calibration.file import PairThreshold, Thresholds
 from filters.duplicates.clusters import Places
-from filters.duplicates.near import SummaryColumns
+from filters.duplicates.columns import SummaryColumns
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from curate.steps import CatalogFacts, Context, GlobalStep, Rows, StepError
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.segmentation import salted
-from filters.duplicates.near import score_of
+from filters.duplicates.columns import score_of
 from filters.mix.replace import BEYOND, OTHER, OUT, REASONS, Replace, matches, replaced
 from filters.mix.shares import Counts, allot
 from filters.mix.turns import deal
