@@ -78,7 +78,7 @@ IN_IDENTITY = {
     ("model:route", "curate.models.translation/qualities.yaml"): "the figures of the models in use",
     **{
         ("model:ensemble", f"curate.models.langid/data/languages_{name}"): "in its name"
-        for name in ("groups.yaml", "letters.yaml", "weights.json")
+        for name in ("groups.yaml", "letters.yaml", "triples.json", "weights.json")
     },
 }
 """Data files whose content gets into the key by the part's own ``identity()`` or name, and what of them does."""

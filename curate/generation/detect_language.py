@@ -51,7 +51,7 @@ class DetectLanguage(RowStep):
     """
 
     tag: ClassVar[str] = "detect_language"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     identifies: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     summary: ClassVar[str] = "rows labelled with the language that an identifier finds"
@@ -167,6 +167,8 @@ class DetectLanguage(RowStep):
             else:
                 tag = romanised(in_own_script(label, system), system)
                 sums[tag] = sums.get(tag, 0.0) + probability
+        if not labels:
+            return Detected(languages.UNKNOWN, 0.0, "probability")
         if not sums or left_out >= 1.0:
             return Detected(languages.UNKNOWN, 0.0, "script")
         best = max(sums, key=sums.__getitem__)

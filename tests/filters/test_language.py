@@ -91,6 +91,17 @@ def test_the_script_is_part_of_the_language(make: Any, decided: Any, context: An
     assert decided(Language(min_script=None), rows, context)[0] is None
 
 
+def test_a_row_in_a_language_that_no_member_knows_is_unclear(make: Any, decided: Any, context: Any) -> None:
+    invented = (
+        "Wuklo nagbé tsivu akpéto mi, dzofe kwami yéto gbla nu wokpo fé hlodzi la me kpakple sronu.",
+        "Mbwoku yangarha tjindi ngopuno, warrkaji ngurntu pijakarra nyampurla kurdungurlu yirdijarlu.",
+    )
+    rows = documents(make, *(("sw", text) for text in (*invented, SENTENCES["sw"], SENTENCES["de"])))
+    assert Language().score(rows, context, None)["abstained"].to_list() == ["unclear", "unclear", None, None]
+    assert decided(Language(), rows, context) == [None, None, None, "language"]
+    assert decided(Language(abstain="drop"), rows, context)[:3] == ["abstained", "abstained", None]
+
+
 def test_vowel_points_and_capitals_change_nothing(make: Any, context: Any) -> None:
     rows = documents(
         make,

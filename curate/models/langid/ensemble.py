@@ -3,7 +3,8 @@
 A script that only one language uses decides alone. Otherwise ``mode: weighted`` combines the identifiers' probabilities
 log-linearly (:mod:`curate.models.langid.ensemble_scoring`), and ``mode: agreement`` returns a language only if all
 identifiers that know it agree and there are enough of them. If the result is too uncertain, the ensemble abstains or
-returns the group of close languages.
+returns the group of close languages; if the letters are not those of the language, it abstains
+(:mod:`curate.models.langid.unknown`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.models.embedding.preprocess import count_scripts, make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
+from curate.models.langid import unknown
 from curate.models.langid.ensemble_scoring import (
     Floats,
     Languages,
@@ -45,6 +47,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 _LABELS = 10
 _BATCH = 512
 _DECIDED = 0.99
+_STRANGE = 0.5
+"""Probability of an unknown language from which the ensemble abstains."""
 _MIXED = 0.2
 """Minimum share of letters in a script other than the main one; from it on the main script does not decide alone."""
 
@@ -278,9 +282,20 @@ class LoadedEnsemble:
         if self._allowed is not None:
             features.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
         shares = self._weigh(features) if self._vote.mode == "weighted" else self._agree(features)
+        strange = self._strange(asked, features, shares)
         for at, row in enumerate(ask):
-            answers[row] = self._answer(shares[at], asked[at], asked.scripts[at][0], k)
+            answers[row] = self._answer(shares[at], float(strange[at]), asked[at], asked.scripts[at][0], k)
         return answers
+
+    def _strange(self, texts: ReadTexts, features: LidFeatures, shares: Floats) -> Floats:
+        """The probability of each text to be in a language that no member knows; 0 with ``languages``, which lists
+        all that there are."""
+        if self._allowed is not None:
+            return np.zeros(len(texts), np.float32)
+        best, value = shares.argmax(axis=1), shares.max(axis=1)
+        labels = [self._known.tags[at] if value[row] else "" for row, at in enumerate(best)]
+        said = [[self._known.tags[at] if at >= 0 else "" for at in row] for row in features.best.tolist()]
+        return unknown.probabilities(texts, labels, value, said, self._current().has[best])
 
     def _current(self) -> Weights:
         """The weights, for all languages so far."""
@@ -327,7 +342,7 @@ class LoadedEnsemble:
         means = np.exp(np.where(votes, features.logs, 0.0)).sum(axis=2) - (~votes).sum(axis=2)
         return np.where(agreed, means / np.maximum(voting, 1), 0.0).astype(np.float32)
 
-    def _answer(self, shares: Floats, text: str, script: str, k: int) -> tuple[list[str], list[float]]:
+    def _answer(self, shares: Floats, strange: float, text: str, script: str, k: int) -> tuple[list[str], list[float]]:
         romanised = find_romanised(text) if script == "Latin" and self._vote.scripts else None
         if romanised is not None and (self._allowed is None or romanised[0] in self._allowed):
             # Half of the words telling is as good as certain; no identifier without the label can say anything against
@@ -344,7 +359,7 @@ class LoadedEnsemble:
             )
         if pairs and self._vote.groups == "name":
             pairs = self._named_group(pairs, shares)
-        if not pairs or pairs[0][1] < self._vote.abstain:
+        if not pairs or pairs[0][1] < self._vote.abstain or (strange >= _STRANGE and romanised is None):
             return [], []
         return [tag for tag, _ in pairs[:k]], [round(min(1.0, value), 6) for _, value in pairs[:k]]
 

@@ -31,7 +31,7 @@ class Group:
 
 DATA = tuple(
     DataFile("curate.models.langid", f"data/languages_{name}")
-    for name in ("groups.yaml", "letters.yaml", "weights.json")
+    for name in ("groups.yaml", "letters.yaml", "triples.json", "weights.json")
 )
 
 
@@ -149,3 +149,8 @@ def recognised(identifier: str, tag: str) -> float | None:
 def weights() -> Mapping[str, Any]:
     """The measured weights and the calibration, as they stand in the file."""
     return _file("weights")
+
+
+def triples() -> Mapping[str, Any]:
+    """The usual triples of letters by language, and the weights of what tells an unknown language."""
+    return _file("triples")
