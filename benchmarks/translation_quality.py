@@ -1,8 +1,8 @@
 """What ``translation_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a
 model; its speed.
 
-    python benchmarks/translation_quality.py all --data FOLDER         # damage | writing | misalignment |
-        judged | commentary | speed | all
+    python benchmarks/translation_quality.py all --data FOLDER         # damage | writing | judged |
+        commentary | speed | all
 
 Prints Markdown. Pairs are of documents that ``train_translation_quality.py`` has not seen; what the aligner learns
 from is the
@@ -32,9 +32,8 @@ import numpy.typing as npt  # noqa: E402
 import orjson  # noqa: E402
 import polars as pl  # noqa: E402
 import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
 from agreement import SEED, auc, auc_within, share, spearman, table  # noqa: E402
-from pair_corpora import Pair, good_pairs, number, tatoeba, xquad  # noqa: E402
+from pair_corpora import Pair, good_pairs, number  # noqa: E402
 from pair_corruptions import damaged  # noqa: E402
 from train_translation_quality import DATA, chosen  # noqa: E402
 from workbench import World, conversation, lines, make_rows, needing, values  # noqa: E402
@@ -42,7 +41,6 @@ from workbench import World, conversation, lines, make_rows, needing, values  # 
 from curate import __version__  # noqa: E402
 from curate.rows import Kind  # noqa: E402
 from curate.steps import Rows  # noqa: E402
-from filters.misalignment import Misalignment  # noqa: E402
 from filters.translation_quality.step import TranslationQuality  # noqa: E402
 
 Flags = npt.NDArray[np.bool_]
@@ -157,7 +155,6 @@ def damage(world: World, data: Path, cap: int) -> None:
     )
 
 
-# -------------------------------------------------------------------------------------------------------- misalignment
 def writing(world: World, data: Path) -> None:
     """Good pairs written otherwise: in capitals, with contractions split as tokenisers do."""
     print("\n### Good pairs written otherwise")
@@ -186,70 +183,6 @@ def writing(world: World, data: Path) -> None:
         ]
         found.append([name, len(pairs), *dropped])
     table("% of good pairs dropped, no model", ["written", "pairs", "defaults", "max_negation: 0.08"], found)
-
-
-def misalignment(world: World, data: Path) -> None:
-    print("\n### Shifted rows")
-    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
-    for pair in [*tatoeba(data / "parallel" / "tatoeba"), *xquad(data / "bench" / "xquad")]:
-        if pair.corpus != "xquad paragraphs":
-            groups[pair.corpus, pair.target_language].append(pair)
-    found = []
-    for corpus in sorted({corpus for corpus, _ in groups}):
-        inside = [group for (name, _), group in sorted(groups.items()) if name == corpus]
-        false, right, told, before, whole = 0, 0, 0, 0, 0
-        for group in inside:
-            start, count = len(group) // 3, len(group)
-            false += sum(shift != 0 for shift in _shifts(group, world))
-            for by in (1, -1, 3):
-                spoilt = [
-                    Pair(
-                        one.corpus,
-                        one.document,
-                        one.source_language,
-                        one.target_language,
-                        one.source,
-                        group[at + by].target if start <= at < count - by else one.target,
-                    )
-                    for at, one in enumerate(group)
-                ]
-                world.warnings.clear()
-                shifts = _shifts(spoilt, world)
-                right += sum(shift == by for shift in shifts[start : count - 3])
-                whole += count - 3 - start
-                before += sum(shift != 0 for shift in shifts[:start])
-                told += len(world.warnings) == 1
-        rows = sum(map(len, inside))
-        found.append(
-            [
-                corpus,
-                len(inside),
-                f"{100 * false / rows:.2f}",
-                f"{100 * right / whole:.1f}",
-                f"{100 * before / max(1, sum(len(one) // 3 for one in inside) * 3):.2f}",
-                f"{told} of {3 * len(inside)}",
-            ]
-        )
-    table(
-        "From the first third on, each source beside the target of the row k further (k = 1, -1, 3); no encoder",
-        [
-            "corpus",
-            "languages",
-            "% of rows in step called shifted",
-            "% of shifted rows found with the right k",
-            "% of rows before it called shifted",
-            "told in one warning",
-        ],
-        found,
-    )
-
-
-def _shifts(pairs: Sequence[Pair], world: World) -> list[float | None]:
-    step = Misalignment()
-    path = world.scratch / "summary.parquet"
-    pq.write_table(step.summarize(rows_of(pairs), world), path)
-    shifts: list[float | None] = next(iter(step.decide([path], world)))["shift"].to_pylist()
-    return shifts
 
 
 # -------------------------------------------------------------------------------------------------------------- judged
@@ -488,9 +421,7 @@ def speed(world: World, data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "what", nargs="+", choices=("damage", "writing", "misalignment", "judged", "commentary", "speed", "all")
-    )
+    parser.add_argument("what", nargs="+", choices=("damage", "writing", "judged", "commentary", "speed", "all"))
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cap", type=int, default=12, help="pairs of each kind of damage, corpus and language")
     parser.add_argument("--scratch", type=Path, help="where vectors are kept from run to run")
@@ -503,7 +434,6 @@ def main() -> None:
         for name, run in (
             ("damage", None),
             ("writing", writing),
-            ("misalignment", misalignment),
             ("judged", judged),
             ("commentary", commentary),
             ("speed", speed),

@@ -2561,7 +2561,7 @@ class DatasetMethods:
         fields: Sequence[str] | None = None,
         max_chars: int = 2000,
         encoder: str | None = None,
-        max_shift: int = 10,
+        max_shift: int | None = None,
         min_rows: int = 20,
         change: float = 15.0,
         action: Literal["report", "drop"] = "report",
@@ -2575,7 +2575,7 @@ class DatasetMethods:
             max_chars: Longer texts are cut to this length.
             encoder: A sentence encoder, for texts without numbers and names that are all of similar length.
             max_shift: The largest shift to search for, in either direction.
-            min_rows: Shorter stretches are not reported.
+            min_rows: Shorter stretches are not reported; their rows are unsure.
             change: The cost of a change of shift, in nats: a higher value finds less, with more certainty.
             action: ``report`` warns and keeps all rows; ``drop`` also drops the rows of the stretches
                 (``misalignment``).
@@ -2775,6 +2775,21 @@ class DatasetMethods:
             max_encoded: Maximum length of a Base64 string that hides text.
             max_listed: Maximum number of matches of your own lists.
             unassessed: What to do with rows whose language has no pack.
+            as_: name of its scores and reasons.
+        """
+
+    def realign(
+        self,
+        *,
+        max_error_rate: float = 1.0,
+        encoder: str | None = None,
+        as_: str = ...,
+    ) -> Self:
+        """shifted parallel rows with the right source again, found by the order of all rows
+
+        Args:
+            max_error_rate: Maximum share of rows whose source is not found (0 to 1); above it the build stops.
+            encoder: A sentence encoder, for texts without numbers and names that are all of similar length.
             as_: name of its scores and reasons.
         """
 

@@ -117,6 +117,48 @@ def test_rows_in_no_order_are_told_as_such(make: Any, context: Any, tmp_path: Pa
     assert "out of order" in context.warnings[0]
 
 
+@pytest.mark.parametrize("max_shift", [None, 300, 500])
+def test_a_drift_of_hundreds_of_rows_is_found_and_none_of_it_counts_as_aligned(
+    make: Any, context: Any, tmp_path: Path, max_shift: int | None
+) -> None:
+    rows = shift(pairs(900, "th", numbers=False), 240, 200)[:660]
+    found = decide(Misalignment(max_shift=max_shift), make, rows, "th", context, tmp_path)
+    shifts = [row["shift"] for row in found]
+    # From row 420 on the sources are not in the file.
+    assert sum(one == 240 for one in shifts[200:420]) >= 200
+    assert not any(one == 0 for one in shifts[205:])
+    assert all(one == 0 for one in shifts[:195])
+
+
+def test_a_drift_beyond_max_shift_is_told_but_not_as_a_shift(make: Any, context: Any, tmp_path: Path) -> None:
+    rows = shift(pairs(900, "th", numbers=False), 240, 200)[:660]
+    found = decide(Misalignment(max_shift=10), make, rows, "th", context, tmp_path)
+    assert sum(row["state"] == "disordered" for row in found[200:]) >= 440
+    assert not any(row["shift"] for row in found)
+
+
+def test_blocks_that_changed_places_are_two_stretches(make: Any, context: Any, tmp_path: Path) -> None:
+    given = pairs(600, "ru")
+    places = [*range(100), *range(300, 400), *range(200, 300), *range(100, 200), *range(400, 600)]
+    rows = [(given[at][0], given[one][1]) for at, one in enumerate(places)]
+    found = decide(Misalignment(), make, rows, "ru", context, tmp_path)
+    assert sum(row["shift"] == one - at for at, (row, one) in enumerate(zip(found, places, strict=True))) >= 590
+    assert [one.partition("shifted by ")[2].partition(":")[0] for one in context.warnings] == ["+200", "-200"]
+
+
+def test_a_short_stretch_and_the_rows_beside_a_change_are_unsure_not_aligned(
+    make: Any, context: Any, tmp_path: Path
+) -> None:
+    given = pairs(300, "ru")
+    places = [*range(100), *range(105, 117), *range(112, 300)]
+    rows = [(given[at][0], given[one][1]) for at, one in enumerate(places)][:300]
+    found = decide(Misalignment(action="drop"), make, rows, "ru", context, tmp_path)
+    assert [row["state"] for row in found[100:112]] == ["unsure"] * 12
+    assert [row["shift"] for row in found[100:112]] == [None] * 12
+    assert all(row["keep"] for row in found)
+    assert len(context.warnings) == 1 and "rows are unsure" in context.warnings[0]
+
+
 class Meaning:
     """An encoder that knows which row a text is of."""
 
