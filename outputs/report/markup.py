@@ -50,6 +50,11 @@ def text(value: object) -> Html:
     return Html("".join(parts).replace("\r", ""))
 
 
+def written_out(string: str) -> str:
+    """A text for a script, with the code points of characters that nobody sees."""
+    return _UNSEEN.sub(lambda match: f"[U+{ord(match[0]):04X}]", string)
+
+
 def attribute(value: object) -> str:
     """A text as an attribute value, for double quotes."""
     return escape(_UNSEEN.sub("\ufffd", str(value)))

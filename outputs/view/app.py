@@ -17,6 +17,7 @@ from outputs.view.compare import compare_page
 from outputs.view.conversation import Own
 from outputs.view.filters import filter_of
 from outputs.view.labelling import Labels, asked_error, form
+from outputs.view.map_page import map_page, points
 from outputs.view.reading import Reader, ReadVersion
 from outputs.view.records import record
 from outputs.view.scores import scores_page
@@ -49,7 +50,8 @@ class App:
             case ("assets", "view.css"):
                 return Response(asset("report.css") + _own("view.css"), "text/css; charset=utf-8")
             case ("assets", "view.js"):
-                return Response(asset("theme.js") + _own("view.js"), "text/javascript; charset=utf-8")
+                script = asset("theme.js") + _own("view.js") + _own("map.js")
+                return Response(script, "text/javascript; charset=utf-8")
             case ("undo",) if request.form is not None:
                 row = self.labels.undo()
                 return Response(row or "", "text/plain; charset=utf-8") if "part" in request.query else see("/")
@@ -64,10 +66,14 @@ class App:
             case ("rows",):
                 return Response(pages.rows(read, request, self.labels))
             case ("rows", "count"):
-                count = read.count(filter_of(request, self.labels))
+                count = read.count(filter_of(read, request, self.labels))
                 return Response(f"{count:,}", "text/plain; charset=utf-8")
             case ("scores",):
                 return Response(scores_page(read, request))
+            case ("map",):
+                return Response(map_page(read))
+            case ("map", "points"):
+                return Response(points(read), "application/json; charset=utf-8")
             case ("compare",):
                 return Response(compare_page(read, request))
             case ("thresholds", *inside):

@@ -10,19 +10,21 @@ from curate.preferences.review.labels_file import CHOICES, VERDICTS
 from curate.rows import Kind
 from outputs.report import language_name
 from outputs.report.markup import Html, tag
+from outputs.view.embedding_map import map_of
 from outputs.view.labelling import Labels
 from outputs.view.reading import STATES, Filter, ReadVersion
 from outputs.view.server import Request
 
 
-def filter_of(request: Request, labels: Labels) -> Filter:
-    """The filter that an address names, with the rows that have its label.
+def filter_of(read: ReadVersion, request: Request, labels: Labels) -> Filter:
+    """The filter that an address names, with the rows that have its label and are in its region of the map.
 
     Raises:
         NotFound: it names something that there is not.
     """
     given = Filter.of(request.query)
-    return replace(given, labelled=tuple(labels.marked(given.label))) if given.label else given
+    marked = tuple(labels.marked(given.label)) if given.label else ()
+    return replace(given, labelled=marked, inside=map_of(read).inside(given.region) if given.region else frozenset())
 
 
 def filters(read: ReadVersion, given: Filter) -> Html:
@@ -65,6 +67,9 @@ def filters(read: ReadVersion, given: Filter) -> Html:
             chooser("My label", "label", _label_options(read), given.label, none="with or without"),
             chooser("Order", "order", [("random", "random")], given.order, none="as in the files"),
         ]
+        if given.region:
+            named = f"cluster {given.region}" if given.region.isdecimal() else "the selected region"
+            parts.append(chooser("On the map", "region", [(given.region, named)], given.region, none="anywhere"))
     parts.append(
         tag(
             "label",

@@ -27,6 +27,7 @@ TABS = (
     ("/rows", "Rows"),
     ("/scores", "Scores"),
     ("/thresholds", "Thresholds"),
+    ("/map", "Map"),
     ("/compare", "Compare"),
 )
 
@@ -155,7 +156,7 @@ def _sources(read: ReadVersion) -> dict[tuple[str, str], list[int]]:
 # -------------------------------------------------------------------------------------------------------------- rows
 def rows(read: ReadVersion, request: Request, labels: Labels) -> str:
     """A page of rows, with the filters."""
-    given, base = filter_of(request, labels), read.base
+    given, base = filter_of(read, request, labels), read.base
     number = max(1, whole_number(request.query.get("page"), 1))
     found = read.page(given, number)
     start = (number - 1) * PAGE

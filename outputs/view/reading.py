@@ -60,8 +60,12 @@ class Filter:
     """``any``, ``none``, or a verdict or choice of whoever labels here."""
     order: str = ""
     """``random``: by id, which is a digest of the row; otherwise that of the files."""
+    region: str = ""
+    """Of the map: a cluster, or a rectangle (see :meth:`outputs.view.embedding_map.EmbeddingMap.inside`)."""
     labelled: tuple[str, ...] = ()
     """The rows that ``label`` means (with ``none``: the others)."""
+    inside: frozenset[str] = frozenset()
+    """The rows in ``region``."""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Filter:
@@ -89,10 +93,10 @@ class Filter:
     @property
     def counted(self) -> bool:
         """Whether the counts by language, source, step and reason tell how many rows fit."""
-        return not self.text and not self.label and not (self.score and (self.min or self.max))
+        return not self.text and not self.label and not self.region and not (self.score and (self.min or self.max))
 
 
-_ASKED: Mapping[str, Any] = {one.name: one.default for one in fields(Filter) if one.name != "labelled"}
+_ASKED: Mapping[str, Any] = {one.name: one.default for one in fields(Filter) if one.name not in ("labelled", "inside")}
 """What an address may name, and what holds without it."""
 
 
@@ -238,11 +242,16 @@ class ReadVersion:
         rows = self.rows(ids, given.state)
         return [rows[one] for one in ids]
 
-    def rows(self, ids: Sequence[str], state: str) -> dict[str, dict[str, Any]]:
-        """Rows by id, in this state."""
+    def rows(self, ids: Sequence[str], state: str, without: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+        """Rows by id, in this state.
+
+        Args:
+            without: columns that are not needed.
+        """
         if not ids:
             return {}
-        sql = f"SELECT * FROM {self.table(state)} WHERE id IN ({', '.join(map(literal, ids))})"
+        columns = f"* EXCLUDE ({', '.join(without)})" if without else "*"
+        sql = f"SELECT {columns} FROM {self.table(state)} WHERE id IN ({', '.join(map(literal, ids))})"
         return {row["id"]: row for row in map(_with_kind, self.ask(sql).to_dicts())}
 
     def row(self, row: str) -> dict[str, Any]:
@@ -309,6 +318,8 @@ class ReadVersion:
             if given.label:
                 ids = ", ".join(map(literal, given.labelled)) or "''"
                 told.append(f"id {'NOT IN' if given.label == 'none' else 'IN'} ({ids})")
+            if given.region:
+                told.append(f"id IN ({', '.join(map(literal, sorted(given.inside))) or literal('')})")
             if given.text:
                 told.append(self._holds(given.text, given.state))
         return " WHERE " + " AND ".join(f"({one})" for one in told) if told else ""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.models.cache.embeddings import CachedEncoder, EmbeddingCache, prune, statistics
+from curate.models.cache.embeddings import CachedEncoder, EmbeddingCache, kept_vectors, prune, statistics
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
 
@@ -230,3 +230,25 @@ def test_the_wrapper_is_an_encoder() -> None:
     assert toy.supports("de")
     assert not toy.supports("en")
     assert toy.encode([]).shape == (0, 8)
+
+
+def test_what_is_kept_of_texts_is_found_without_a_model(tmp_path: Path) -> None:
+    assert kept_vectors(tmp_path, ["eins"]) is None
+    made = encoder(Toy(), tmp_path).encode(["eins", "四", "drei"])
+    encoder(Toy(4), tmp_path, model="acme/other@1").encode(["eins"])  # has fewer of them
+    before = statistics(tmp_path)
+    found = kept_vectors(tmp_path, ["四", "zwei", "eins", ""])
+    assert found is not None and found.model == "acme/toy"
+    assert found.found.tolist() == [True, False, True, False]
+    assert np.array_equal(found.vectors[[0, 2]], made[[1, 0]])
+    assert not found.vectors[[1, 3]].any()
+    assert statistics(tmp_path) == before
+
+
+def test_a_damaged_vector_is_not_found(tmp_path: Path) -> None:
+    encoder(Toy(), tmp_path).encode(["eins", "zwei"])
+    [file] = tmp_path.glob("*.sqlite")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE vectors SET vector = zeroblob(16) WHERE key = ?", hash_texts(["eins"]))
+    found = kept_vectors(tmp_path, ["eins", "zwei"])
+    assert found is not None and found.found.tolist() == [False, True]

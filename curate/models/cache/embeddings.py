@@ -24,7 +24,7 @@ import numpy.typing as npt
 import orjson
 import regex
 
-from curate.caches import Cache, is_damage, move_aside, transaction
+from curate.caches import Cache, has_checks, is_damage, move_aside, transaction
 from curate.models.embedding.preprocess import normalize_rows
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
@@ -39,6 +39,7 @@ _DAY = 86_400.0
 _PATTERN = "embeddings-*.sqlite"
 _CHUNK = 4096
 """Vectors written at once."""
+_LOOKED_UP = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vectors (
@@ -253,6 +254,59 @@ class CacheFile:
     """Bytes on disk, including the write-ahead log."""
     problem: str = ""
     """Why the file cannot be read; empty if it can be."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the caches have of some texts."""
+
+    model: str
+    vectors: Vectors
+    """A unit-length vector for each text; zero where there is none."""
+    found: npt.NDArray[np.bool_]
+    """Of each text whether there is one."""
+
+
+def kept_vectors(folder: Path, texts: Sequence[str]) -> Kept | None:
+    """The vectors of the model that has most of these texts; nothing is encoded, and nothing counts as used. None if
+    no model has any, or their files cannot be read."""
+    keys = hash_texts(texts)
+    best: tuple[str, dict[bytes, npt.NDArray[np.float16]]] = ("", {})
+    for file in statistics(folder):
+        if file.problem or not file.vectors:
+            continue
+        try:
+            found = _sound(file.path, keys)
+        except sqlite3.Error as error:
+            _LOG.warning(f"the embedding cache {file.path} cannot be read ({error})")
+            continue
+        if len(found) > len(best[1]):
+            best = (str(file.identity.get("model", "")).partition("@")[0] or file.path.stem, found)
+    model, found = best
+    if not found:
+        return None
+    halves = np.zeros((len(keys), len(next(iter(found.values())))), _HALF)
+    for place, key in enumerate(keys):
+        if (half := found.get(key)) is not None:
+            halves[place] = half
+    return Kept(model, normalize_rows(halves.astype(np.float32)), np.array([key in found for key in keys], bool))
+
+
+def _sound(path: Path, keys: Sequence[bytes]) -> dict[bytes, npt.NDArray[np.float16]]:
+    """The undamaged vectors of these keys in a file."""
+    found = {}
+    with closing(sqlite3.connect(path, timeout=5)) as connection:
+        size = int(connection.execute("SELECT value FROM meta WHERE name = 'dimensions'").fetchone()[0])
+        check = "crc" if has_checks(connection, "vectors") else "NULL"
+        for start in range(0, len(keys), _LOOKED_UP):
+            part = keys[start : start + _LOOKED_UP]
+            marks = ",".join("?" * len(part))
+            for key, vector, crc in connection.execute(
+                f"SELECT key, vector, {check} FROM vectors WHERE key IN ({marks})", part
+            ):
+                if _is_sound(vector, crc, size * _HALF.itemsize):
+                    found[key] = np.frombuffer(vector, _HALF)
+    return found
 
 
 @dataclass(frozen=True)
