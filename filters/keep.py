@@ -130,6 +130,10 @@ class Keep(GlobalStep):
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
     """What to do with a row that lacks a score."""
 
+    @property
+    def untried(self) -> str:
+        return "a condition may be on any score or attribute; the page of scores shows which rows a range has"
+
     @model_validator(mode="after")
     def _says_something(self) -> Keep:
         conditions = (self.scores, self.attributes, self.language, self.prompt_language, self.source)

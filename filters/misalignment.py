@@ -64,6 +64,10 @@ class Misalignment(GlobalStep):
     action: Decision[Literal["report", "drop"]] = "report"
     """``report`` warns and keeps all rows; ``drop`` also drops the rows of the stretches (``misalignment``)."""
 
+    @property
+    def untried(self) -> str:
+        return "whole stretches of rows are judged together, and rows keep no number of their own"
+
     def check(self, kind: Kind) -> list[str]:
         if self.between == "sides" and kind is not Kind.PARALLEL:
             return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]

@@ -72,6 +72,10 @@ class Split(GlobalStep):
     """Attributes whose equal values connect rows: ``duplicates.cluster_id`` of an earlier step with ``action: mark``,
     or an attribute from the source, such as ``document``."""
 
+    @property
+    def untried(self) -> str:
+        return "it drops no row, it says which split a row falls into"
+
     @field_validator("shares")
     @classmethod
     def _sums_to_one(cls, value: dict[str, float]) -> dict[str, float]:

@@ -191,6 +191,9 @@ class GatherStep(Step):
 class GlobalStep(Step):
     """Decides over all rows at once: a cached summary per shard, then one decision over all summaries."""
 
+    compares_pairs: ClassVar[bool] = False
+    """Whether thresholds can be tried only upwards, since nothing is kept of pairs of rows below them."""
+
     @abstractmethod
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         """One summary row per row, in order, with only the data that the decision needs."""
@@ -201,11 +204,16 @@ class GlobalStep(Step):
 
     def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         """What ``decide`` said of each row, as expressions over its columns: reason → expression. Empty if the columns
-        do not tell.
+        do not tell; then ``untried`` says why.
 
-        They are for trying thresholds, and only upwards: of pairs of rows below a threshold nothing is kept.
+        They are for trying thresholds.
         """
         return {}
+
+    @property
+    def untried(self) -> str:
+        """Why other values of its parameters cannot be tried on what rows keep."""
+        return "it decides over all rows at once, and rows keep no number that tells what another value would do"
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ class Duplicates(GlobalStep):
     """
 
     tag: ClassVar[str] = "duplicates"
+    compares_pairs: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
     version: ClassVar[int] = 6
@@ -249,6 +250,17 @@ class Duplicates(GlobalStep):
         if self.method not in ("minhash", "semantic") or not alone or self.action != "drop":
             return {}
         return {"duplicate": pl.col("similarity") >= self._thresholds().expr()}
+
+    @property
+    def untried(self) -> str:
+        if self.drop_rules(Kind.SFT):
+            return "rows keep the similarity to the row that they were dropped for, and only 'similarity' decides by it"
+        if self.method == "exact":
+            return "equal texts are dropped; there is no similarity"
+        return (
+            "rows keep the similarity to the row that they were dropped for, which decides alone only for minhash and "
+            "semantic within a language, with 'linkage: star', without 'lexical' and 'against'"
+        )
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -100,6 +100,10 @@ class Mix(GlobalStep):
     replace: Decision[Replace | None] = None
     """Instead of shares: one language, with some of its items replaced by rows in other languages."""
 
+    @property
+    def untried(self) -> str:
+        return "which rows of a share are taken depends on all others: another value takes other rows"
+
     @field_validator("by")
     @classmethod
     def _is_known(cls, value: str) -> str:

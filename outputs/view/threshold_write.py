@@ -20,7 +20,7 @@ from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.server import NotFound, Request
 from outputs.view.threshold_pages import Asked, moved, thresholds_page
-from outputs.view.thresholds import Threshold, changed
+from outputs.view.thresholds import Threshold, changed, untried
 from outputs.view.what_if import WhatIf
 
 
@@ -125,14 +125,15 @@ def answer(
     Raises:
         NotFound: there is no such page.
     """
+    others = untried(read, registry, known)
     if not known:
-        return thresholds_page(read, labels, known, None, None, catalog)
+        return thresholds_page(read, labels, known, None, None, catalog, others)
     asked = Asked(read, known, request.query)
     match path:
         case () if "part" in request.query:
             return moved(read, labels, asked, what_if(asked.threshold), catalog)
         case ():
-            return thresholds_page(read, labels, known, asked, what_if(asked.threshold), catalog)
+            return thresholds_page(read, labels, known, asked, what_if(asked.threshold), catalog, others)
         case ("write",) if catalog is not None:
             edit = edit_of(read, asked.threshold, asked.value, asked.language, catalog, registry)
             if request.form is None:

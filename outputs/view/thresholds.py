@@ -59,7 +59,7 @@ class Threshold:
     def upwards(self) -> bool:
         """Whether only values above that of the version can be tried: a step that compares rows with each other keeps
         nothing of pairs below it."""
-        return isinstance(self.step, GlobalStep)
+        return isinstance(self.step, GlobalStep) and self.step.compares_pairs
 
     def score(self, column: str) -> str:
         """The name that a column has among the scores of a row."""
@@ -117,6 +117,35 @@ def thresholds(read: ReadVersion, registry: Registry) -> list[Threshold]:
                     if all(governed):
                         found.append(Threshold(step, recipe["label"], name, kind, *governed))
                     break
+    return found
+
+
+@dataclass(frozen=True)
+class Untried:
+    """A parameter that decides and cannot be tried."""
+
+    label: str
+    name: str
+    value: str
+    why: str
+
+
+def untried(read: ReadVersion, registry: Registry, tried: Sequence[Threshold]) -> list[Untried]:
+    """The parameters of a version's steps that decide, are not as they are by default, and cannot be tried."""
+    found = []
+    for recipe in read.version.manifest["recipe"]["steps"]:
+        step = restored(recipe, registry)
+        if not isinstance(step, ScoreStep | GlobalStep):
+            continue
+        known = {one.name for one in tried if one.label == recipe["label"]}
+        given = step.model_dump(mode="json", exclude_defaults=True)
+        for name in [name for name in step.marked(Mark.DECISION) if name in given and name not in known]:
+            why = (
+                step.untried
+                if isinstance(step, GlobalStep)
+                else "it is no number that a score of the row is compared with"
+            )
+            found.append(Untried(recipe["label"], name, str(given[name]), why))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -19,7 +20,7 @@ from curate.steps import Registry
 from outputs.report import language_name
 from outputs.view import View
 from outputs.view.reading import Filter, Reader
-from outputs.view.thresholds import changed, find, thresholds
+from outputs.view.thresholds import changed, find, thresholds, untried
 from outputs.view.what_if import WhatIf
 
 
@@ -266,3 +267,53 @@ datasets:
     reader.close()
     assert after["sw"] == before["sw"] + moved["sw"] == 8
     assert all(before[one] < after[one] <= before[one] + moved[one] for one in ("en", "th"))
+
+
+def test_votes_are_tried_both_ways_and_a_build_agrees_and_what_cannot_be_tried_says_why(tmp_path):
+    # How many of five answers are 4: all, four, three, two.
+    said = {"en": ("How much is two and two", "It is"), "th": ("สองบวกสองได้เท่าไร", "คำตอบคือ")}
+    rows = [
+        {"lang": language, "ask": f"{ask} ({most})?", "answer": f"{reply} {4 if place < most else 5 + place}."}
+        for language, (ask, reply) in said.items()
+        for most in (5, 4, 3, 2)
+        for place in range(5)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    votes = "{from: [rows], steps: [self_consistency: {%s}]}"
+    (tmp_path / "catalog.yaml").write_text(f"""\
+version: 1
+run: {{workers: 1}}
+sources:
+  rows: {{use: jsonl, path: rows.jsonl, kind: sft, language: "{{lang}}", license: CC0-1.0,
+         columns: {{prompt: "{{ask}}", response: "{{answer}}"}}}}
+datasets:
+  every: {votes % "min_agreement: 0.1"}
+  few: {votes % "min_agreement: {default: 0.7, th: 0.5}"}
+  chain: {{from: [rows], steps: [duplicates: {{method: minhash, linkage: connected}}, mix: {{rows: 4}}]}}
+""")
+    curate.build(tmp_path / "catalog.yaml")
+    registry = Registry.installed()
+    with contextlib.closing(Reader(Store(tmp_path / ".curate"))) as reader:
+        for name, other, moves in (
+            ("every", "few", ((0.7, "en", "go", 10), (0.5, "th", "go", 5))),
+            ("few", "every", ((0.1, "", "come", 10), (0.1, "th", "come", 5))),
+        ):
+            read = reader.version(name)
+            one = find(thresholds(read, registry), "self_consistency.min_agreement")
+            what_if = WhatIf(read, one)
+            assert what_if.astray == 0 and one.columns == ("agreement",)
+            for value, language, change, count in moves:
+                moved = what_if.move(value, language).by_language
+                assert moved[change].sum() == count
+            assert (
+                read.version.manifest["rows"] + (-15 if name == "every" else 15)
+                == reader.version(other).version.manifest["rows"]
+            )
+        chain = reader.version("chain")
+        assert not thresholds(chain, registry)
+        told = {f"{one.label}.{one.name}": one.why for one in untried(chain, registry, [])}
+        assert set(told) == {"duplicates.linkage", "mix.rows"}
+        assert "linkage: star" in told["duplicates.linkage"] and "depends on all others" in told["mix.rows"]
+    with serving(View(Store(tmp_path / ".curate"), "chain")) as client:
+        page = client.get("/thresholds")
+        assert "mix: rows" in page and "depends on all others" in page

@@ -286,23 +286,26 @@ class SelfConsistency(GlobalStep):
             pl.when(pl.col("answer").is_not_null()).then(share["for"]).alias("score"),
             share["first"].alias("agreement"),
             pl.when(pl.col("all") > 0).then((pl.col("first") - pl.col("second")) / pl.col("all")).alias("margin"),
-            ((pl.col("for") == pl.col("first")) & (pl.col("first") > pl.col("second"))).alias("won"),
         )
 
-    def _reason(self) -> pl.Expr:
-        checks = {
-            "no answer": pl.col("answer").is_null() if self.no_answer == "drop" else pl.lit(False),
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        no_answer = pl.col("answer").is_null()
+        won = (pl.col("score") == pl.col("agreement")) & (pl.col("margin") > 0)
+        rules = {
+            "no answer": no_answer if self.no_answer == "drop" else None,
             "too few votes": pl.col("votes") < self.min_votes,
             "low agreement": pl.col("agreement") < self.min_agreement.expr() - _NEARLY,
             "small margin": pl.col("margin") < self.min_margin.expr() - _NEARLY,
-            "wrong answer": pl.col("correct") < 0.5 if self.wrong == "drop" else pl.lit(False),
-            "not the most voted": pl.col("answer").is_not_null() & ~pl.col("won")
-            if self.losers == "drop"
-            else pl.lit(False),
+            "wrong answer": pl.col("correct") < 0.5 if self.wrong == "drop" else None,
+            "not the most voted": ~no_answer & ~won.fill_null(False) if self.losers == "drop" else None,
         }
+        return {name: rule for name, rule in rules.items() if rule is not None}
+
+    def _reason(self) -> pl.Expr:
+        """The first rule that drops a row; null if none does."""
         reason: pl.Expr = pl.lit(None, dtype=pl.String)
-        for name, test in reversed(checks.items()):
-            reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
+        for name, rule in reversed(list(self.drop_rules(Kind.SFT).items())):
+            reason = pl.when(rule.fill_null(False)).then(pl.lit(name)).otherwise(reason)
         return reason
 
     # -------------------------------------------------------------------------------------------------------- reference
