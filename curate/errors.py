@@ -192,6 +192,12 @@ class ServerError(RequestError):
         self.retry_after, self.load, self.counts, self.again = retry_after, load, counts, again
 
 
+class NotAskedError(RequestError):
+    """A request was not sent, since the build is to finish with the answers there are (``curate build --finish``)."""
+
+    transient = True
+
+
 class RateLimitError(ServerError):
     """A server wants fewer requests (429), and still did when ``deadline`` had passed."""
 

@@ -25,6 +25,8 @@ class Unanswered:
 
     retry: bool = False
     """Whether what failed for good is asked again (``curate build --retry-failed``)."""
+    finishing: bool = False
+    """Whether models answer from their caches only (``curate build --finish``)."""
     known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the run before was refused for good, by the digest of the question."""
     lost: set[str] = field(default_factory=set)
@@ -59,6 +61,11 @@ class Unanswered:
     def refuse(self, key: str, answer: Answer) -> None:
         """A question was refused for good."""
         self.refused[key] = {"finish": answer.finish, "problem": answer.problem, "error": answer.error}
+
+    @property
+    def not_asked(self) -> set[str]:
+        """The rows that lack an answer because the build is to finish without it, by id."""
+        return self.lost if self.finishing else set()
 
     @property
     def counts(self) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def build(
     retry_failed: bool = False,
     keep_going: bool = False,
     until: str = "",
+    finish: bool = False,
 ) -> list[Built]:
     """Builds datasets, reusing every result that still holds.
 
@@ -121,6 +122,8 @@ def build(
         retry_failed: also ask models again for what they refused or answered unusably.
         keep_going: build the other datasets if one fails.
         until: stop after the step of this label of the one dataset that is named; no version of it is written.
+        finish: make versions with the answers of language models that are there, and ask for no more. Rows that lack an
+            answer are left out and counted (``Built.partial``); the next build without it goes on.
 
     Returns:
         One :class:`Built` for each dataset in building order: version, folder, rows, funnel, warnings.
@@ -143,6 +146,7 @@ def build(
         retry_failed=retry_failed,
         keep_going=keep_going,
         until=until,
+        finish=finish,
     )
 
 

@@ -149,6 +149,14 @@ def build(
         str,
         typer.Option(metavar="STEP", help="Stop after this step of the one dataset named; no version is written."),
     ] = "",
+    finish: Annotated[
+        bool,
+        typer.Option(
+            "--finish",
+            help="Make versions with the answers of language models that are there, without asking for more; rows that "
+            "lack one are left out and counted. The next build goes on.",
+        ),
+    ] = False,
 ) -> None:
     """Build datasets, reusing every cached result that is still valid."""
     from curate.engine.progress import SilentProgress, default_progress
@@ -167,6 +175,7 @@ def build(
                 retry_failed=retry_failed,
                 keep_going=keep_going,
                 until=until,
+                finish=finish,
             )
         except DatasetsFailedError as error:
             tell_all(error.built)

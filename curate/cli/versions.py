@@ -41,7 +41,8 @@ def show(
                 except StoreError as error:
                     print(f"{dataset}@{ref}  {about['version']}  {error}")
                     continue
-                print(f"{dataset}@{ref}  {about['version']}  {manifest['rows']:,} rows  {about['built_at']}")
+                part = " (partial)" if manifest.get("partial") else ""
+                print(f"{dataset}@{ref}  {about['version']}  {manifest['rows']:,} rows{part}  {about['built_at']}")
         return
     dataset, _, ref = name.partition("@")
     version = or_fail(lambda: opened.resolve(dataset, ref or "latest"))

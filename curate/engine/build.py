@@ -63,6 +63,7 @@ def build_datasets(
     retry_failed: bool = False,
     keep_going: bool = False,
     until: str = "",
+    finish: bool = False,
     recording: str = "",
 ) -> list[Built]:
     """Builds these datasets (all, if none is named) and those they are made of.
@@ -72,6 +73,7 @@ def build_datasets(
         retry_failed: also ask models again for what they refused or answered unusably before.
         keep_going: build the other datasets if one fails.
         until: the label of the last step of the one dataset that is named; no version of it is written.
+        finish: make versions with the answers of language models that are kept, and ask for no more.
         chunk_limits: where shards end (tests).
         recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
 
@@ -82,6 +84,9 @@ def build_datasets(
         ExecutorError: workers died, or the Ray cluster cannot be used.
         StoreError: another build is at work.
     """
+    if finish and (until or retry_failed):
+        other = "until" if until else "retry_failed"
+        raise BuildError(f"'finish' writes a version and asks nothing, '{other}' the opposite; leave one of them out")
     if until:
         _check_until(catalog, names, until)
     [built] = build_parts(
@@ -95,6 +100,7 @@ def build_datasets(
         retry_failed=retry_failed,
         keep_going=keep_going,
         until=until,
+        finish=finish,
         recording=recording,
     )
     return built
@@ -113,6 +119,7 @@ def build_parts(
     retry_failed: bool = False,
     keep_going: bool = False,
     until: str = "",
+    finish: bool = False,
     recording: str = "",
 ) -> Iterator[list[Built]]:
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
@@ -123,7 +130,7 @@ def build_parts(
         whole: sources of which every row is needed all the same.
         retry_failed: also ask models again for what they refused or answered unusably before.
         keep_going: build the other datasets if one fails.
-        until: see :func:`build_datasets`.
+        until, finish: see :func:`build_datasets`.
         recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
     """
     open_log()
@@ -146,6 +153,7 @@ def build_parts(
                 number,
                 retry_failed,
                 catalog.environment,
+                finish,
                 recording,
             )
             executor = choose_executor(catalog.run, setting)
@@ -163,8 +171,9 @@ def build_parts(
                         unsampled_sources=whole,
                         retry_failed=retry_failed,
                     )
-                    yield _build_all(replace(context, keep_going=keep_going, wanted=wanted[-1], until=until), wanted)
-                if not until:
+                    context = replace(context, keep_going=keep_going, wanted=wanted[-1], until=until)
+                    yield _build_all(context, wanted)
+                if not until and not finish:
                     finish_build(store.root, number)
             finally:
                 executor.close()

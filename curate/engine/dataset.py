@@ -19,6 +19,7 @@ from curate.engine.funnel import render as funnel_table
 from curate.engine.planning.estimate import ComputeTime, compute_time_of, last_estimate
 from curate.engine.planning.inputs import Inputs, Reader
 from curate.engine.planning.manifest import dataset_recipe, make_manifest
+from curate.engine.planning.partial import partial_alarms, partial_stages
 from curate.engine.planning.partition import Partition
 from curate.engine.planning.pipeline import PipelineState, identifying_scores, kind_after, run_steps, run_until_target
 from curate.engine.planning.runner import BuildContext, DatasetRecord, TaskRunner
@@ -60,6 +61,8 @@ class Built:
     estimate: dict[str, Any] | None = None
     """What was last estimated for this very build (:meth:`curate.engine.planning.estimate.Estimate.to_json`); None
     where something changed since."""
+    partial: list[dict[str, Any]] = field(default_factory=list)
+    """What stages left out because answers were missing (``finish``): ``stage``, ``not_asked``, ``rows``."""
     compute_time: ComputeTime | None = None
     """What the results took that the version stands on, whenever they were made; only if there is an estimate to
     lay it beside."""
@@ -130,7 +133,7 @@ class DatasetBuilder:
         built.results = tuple(one for one in runner.record.used if not one.startswith(("read-", "link/", "pick/")))
         if built.estimate is not None:
             built.compute_time = compute_time_of(self.store, built.results)
-        built.alarms = [*state.alarms, *built.alarms]
+        built.alarms = [*partial_alarms(built.partial), *state.alarms, *built.alarms]
         built.changed = built.changed or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started
         if not runner.planning:
@@ -163,6 +166,8 @@ class DatasetBuilder:
         parts = self._output_files(spec, state, identifying)
         if parts is None:
             return None
+        below = [*inputs, *(self.reader.inputs[inner] for inner in spec.looks_into)]
+        partial = partial_stages(record, [one.partial for one in below])
         failed = list(dict.fromkeys([*(folder for one in inputs for folder in one.bad), *record.failed]))
         key = digest(
             {
@@ -176,14 +181,14 @@ class DatasetBuilder:
         known = runner.result("version", key)
         record.used[f"version/{key}"] = None
         latest = store.refs(spec.name).get("latest", {}).get("version")
-        current = known["version"] if known and self._is_whole(spec.name, known["version"]) else None
+        current = known["version"] if known and self._is_whole(spec.name, known["version"], partial) else None
         if runner.planning:
             runner.plan.versions[spec.name] = current if current == latest else None
             if current is None:
                 return None
         if current is None:
             counted = state.representation(identifying, [part for _, part in parts])
-            current = self._write_version(spec, kind, state, counted, inputs, parts, failed)
+            current = self._write_version(spec, kind, state, counted, inputs, parts, failed, partial)
             if runner.result("version", key) is None:
                 store.commit(store.work("version", key), lambda folder: {"key": key, "version": current})
         manifest = store.manifest(spec.name, current)
@@ -196,7 +201,10 @@ class DatasetBuilder:
         self.reader.inputs[spec.name] = _inputs(manifest, state.ancestors)
         warnings = [f"{stage}: {message}" for stage, message in record.warnings]
         alarms = state.funnel.alarms(self.catalog.run.alarm)
-        return Built(spec.name, current, folder, manifest["rows"], latest != current, state.funnel, warnings, alarms)
+        changed = latest != current
+        return Built(
+            spec.name, current, folder, manifest["rows"], changed, state.funnel, warnings, alarms, partial=partial
+        )
 
     def _version(self, name: str) -> Inputs:
         """The rows of a version that was built before, ``dataset@ref``; what they were made from may be gone.
@@ -275,23 +283,26 @@ class DatasetBuilder:
         inputs: Sequence[Inputs],
         parts: Sequence[tuple[str, dict[str, Any]]],
         failed: Sequence[str],
+        partial: Sequence[dict[str, Any]],
     ) -> str:
         """The digest of the version, whose folder is there afterwards."""
         store = self.store
         bad = bad_rows(store, failed)
         extras = _extras(state)
         version = version_digest(store, kind, parts, list(spec.splits), content_digest(bad))
-        if not self._is_whole(spec.name, version):
+        if not self._is_whole(spec.name, version, partial):
 
             def fill(folder: Path) -> dict[str, Any]:
                 files = list(fill_version(store, folder, parts, bad))
                 sources, key = self._sources(spec, inputs), self._build_key(spec.name)
+                alarms = [*partial_alarms(partial), *state.alarms]
                 manifest = make_manifest(
-                    spec, kind, version, files, sources, state.funnel, counted, self.runner, key, state.alarms
+                    spec, kind, version, files, sources, state.funnel, counted, self.runner, key, alarms, partial
                 )
                 return {**manifest, "extras": extras} if extras else manifest
 
-            store.commit(store.dataset(spec.name) / version, fill, name="manifest.json")
+            # The same rows may once have been all that there was of more (partial), and now be all.
+            store.commit(store.dataset(spec.name) / version, fill, name="manifest.json", replace=True)
         return version
 
     def _name_latest(self, spec: DatasetSpec, version: str) -> None:
@@ -321,8 +332,9 @@ class DatasetBuilder:
             store.set_ref(spec.name, now.date().isoformat(), about)
             store.set_ref(spec.name, "latest", about)
 
-    def _is_whole(self, name: str, version: str) -> bool:
-        """Whether a version is there as its manifest says; in a build one that is not is set aside."""
+    def _is_whole(self, name: str, version: str, partial: Sequence[dict[str, Any]]) -> bool:
+        """Whether a version is there as its manifest says, and lacks what it says; in a build one that is damaged is
+        set aside."""
         if not (self.store.dataset(name) / version).is_dir():
             return False
         try:
@@ -331,7 +343,7 @@ class DatasetBuilder:
             if not self.runner.planning:
                 self.runner.set_aside(self.store.dataset(name) / version, error)
             return False
-        return True
+        return list(self.store.manifest(name, version).get("partial", [])) == list(partial)
 
     def _defined_in(self, spec: DatasetSpec) -> str:
         """The file that defines a dataset, seen from the store, so that both can be moved together."""
@@ -392,7 +404,14 @@ def _inputs(manifest: dict[str, Any], ancestors: list[str]) -> Inputs:
     ]
     about = {"name": name, "use": "dataset", "version": version}
     identifying = manifest.get("representation", {}).get("identifying", [])
-    return Inputs(Kind(manifest["kind"]), shards, ancestors=ancestors, about=about, identifying=identifying)
+    return Inputs(
+        Kind(manifest["kind"]),
+        shards,
+        ancestors=ancestors,
+        about=about,
+        partial=manifest.get("partial", ()),
+        identifying=identifying,
+    )
 
 
 def _extras(state: PipelineState) -> list[str]:

@@ -26,6 +26,8 @@ class Funnel:
     kept: dict[str, int] = field(default_factory=dict)
     unassessed: dict[str, dict[str, int]] = field(default_factory=dict)
     """Step → language → rows that it saw but could not assess, where there are any."""
+    not_asked: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Step → language → rows that it left out because the build was finished before all answers were there."""
     prompts: Funnel | None = None
     """The same of the rows whose prompt is in another language than the answer, by both: ``sw (prompt en)``."""
 
@@ -121,6 +123,7 @@ class Funnel:
             "made": self.made,
             "kept": self.kept,
             "unassessed": self.unassessed,
+            **({"not_asked": self.not_asked} if self.not_asked else {}),
             **({"prompts": asked} if asked is not None else {}),
         }
 
@@ -132,6 +135,7 @@ class Funnel:
             dict(value["made"]),
             dict(value["kept"]),
             dict(value.get("unassessed", {})),
+            dict(value.get("not_asked", {})),
             cls.from_json(value["prompts"]) if "prompts" in value else None,
         )
 
@@ -154,11 +158,12 @@ def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
         for label, counts in funnel.steps:
             if label in funnel.made:
                 came = funnel.made[label].get(language, 0)
-                cells.append(f"={came:,}")
+                cells.append(f"={came:,}" + _not_asked(funnel, label, language))
                 continue
             drop = sum(count for reason, count in counts.get(language, {}).items() if reason != "kept")
             lacking = funnel.unassessed.get(label, {}).get(language, 0)
-            cells.append((f"−{drop:,}" if drop else "·") + (f" ({lacking:,} not assessed)" if lacking else ""))
+            note = _not_asked(funnel, label, language) or (f" ({lacking:,} not assessed)" if lacking else "")
+            cells.append((f"−{drop:,}" if drop else "·") + note)
         rows.append(
             [
                 language,
@@ -169,3 +174,8 @@ def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
             ]
         )
     return header, rows if funnel.prompts is None else [*rows, *render(funnel.prompts)[1]]
+
+
+def _not_asked(funnel: Funnel, label: str, language: str) -> str:
+    rows = funnel.not_asked.get(label, {}).get(language, 0)
+    return f" ({rows:,} not asked)" if rows else ""

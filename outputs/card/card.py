@@ -110,8 +110,17 @@ def _facts(version: Version, verdict: Verdict) -> list[str]:
         f"{manifest['rows']:,} rows ({splits}) in {len(manifest['languages']):,} "
         f"{_plural(len(manifest['languages']), 'language')}: {_KINDS[version.kind]}. "
         f"Version {code(version.version)} (a digest of its rows), built {manifest['created_at'][:10]} with curate "
-        f"{manifest['software']['curate']}. Licence: {prose(verdict.joined.expression)}."
+        f"{manifest['software']['curate']}. Licence: {prose(verdict.joined.expression)}.",
+        *_partial(manifest),
     ]
+
+
+def _partial(manifest: Mapping[str, Any]) -> list[str]:
+    lacking = [
+        f"{code(one['stage'])} left out {one['not_asked']:,}" + (f" of {one['rows']:,}" if one["rows"] else "")
+        for one in manifest.get("partial", ())
+    ]
+    return ["", f"**Partial: {', '.join(lacking)} rows that models were not asked about.**"] if lacking else []
 
 
 def _counts(version: Version, layout: Layout) -> list[str]:

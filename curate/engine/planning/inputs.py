@@ -30,6 +30,8 @@ class Inputs:
     ancestors: list[str] = field(default_factory=list)
     """Row shards that its rows may name as parents."""
     about: dict[str, Any] = field(default_factory=dict)
+    partial: Sequence[dict[str, Any]] = ()
+    """What a dataset lacks (:mod:`curate.engine.planning.partial`)."""
     identifying: Sequence[str] = ()
     """The scores of languages (``Step.identifies``) that its rows may have."""
 

@@ -55,6 +55,7 @@ def make_manifest(
     runner: TaskRunner,
     build_key: str,
     alarms: Sequence[str] = (),
+    partial: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The manifest of a version whose files are in place; sets what the funnel kept."""
     splits: dict[str, dict[str, Any]] = {}
@@ -98,6 +99,7 @@ def make_manifest(
         "funnel": funnel.to_json(),
         "representation": representation.to_json(),
         "audits": runner.record.audits,
+        **({"partial": list(partial)} if partial else {}),
         "spending": spent(runner.context.store.root, runner.context.build, spec.name),
         "alarms": [*alarms, *funnel.alarms(runner.context.catalog.run.alarm)],
         "warnings": [f"{stage}: {message}" for stage, message in runner.record.warnings],

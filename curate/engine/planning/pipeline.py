@@ -103,6 +103,8 @@ def run_steps(
     for use in steps:
         before, failed = state.pieces, len(runner.record.failed)
         state.pieces, counts = apply_step(runner, use, before, seed, state.ancestors)
+        if (left := runner.record.not_asked.get(f"{runner.record.name}/{use.label}")) is not None:
+            state.funnel.not_asked[use.label] = left.languages
         runner.record.trail.append(StepTrace(use, state.pieces, runner.record.failed[failed:]))
         if not isinstance(use.params, RowStep | GatherStep):
             state.funnel.add_step(use.label, counts)
@@ -198,7 +200,7 @@ def run_until_target(
         missing = _missing(target, reached)
         if not missing:
             return state
-        if drawn >= most or number >= _MOST_ROUNDS:
+        if drawn >= most or number >= _MOST_ROUNDS or runner.record.not_asked:
             why = "all candidates were tried" if drawn >= most else f"{number} rounds were made"
             state.alarms.append(f"target: not reached: {why} ({drawn:,}); {_state(target, reached)}")
             return state

@@ -105,7 +105,8 @@ def _check_bad(
     runner: TaskRunner, use: StepUse, tasks: Sequence[Task | None], results: Sequence[dict[str, Any] | None]
 ) -> None:
     done = [(task, result) for task, result in zip(tasks, results, strict=True) if task and result]
-    bad, rows = sum(result["bad_rows"] for _, result in done), sum(task.rows for task, _ in done)
+    not_asked = sum(sum(result.get("not_asked", {}).values()) for _, result in done)
+    bad, rows = sum(result["bad_rows"] for _, result in done), sum(task.rows for task, _ in done) - not_asked
     runner.record.failed += [f"work/{task.step}/{task.key}" for task, result in done if result["bad"]]
     runner.record.failed_digests |= {
         f"work/{task.step}/{task.key}": result["bad_digest"] for task, result in done if "bad_digest" in result

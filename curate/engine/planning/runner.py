@@ -7,6 +7,7 @@ files → version.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,6 +80,16 @@ class StepTrace:
     """Folders with rows that it could not make."""
 
 
+@dataclass(frozen=True)
+class NotAsked:
+    """What a stage of a build that was finished early left out."""
+
+    languages: dict[str, int]
+    """Language → rows that models were not asked about."""
+    rows: int
+    """All rows that the stage saw."""
+
+
 @dataclass
 class DatasetRecord:
     """What the build of one dataset stands on, and what it has to report."""
@@ -98,6 +109,8 @@ class DatasetRecord:
     """Folders with rows that could not be made."""
     failed_digests: dict[str, str] = field(default_factory=dict)
     """Their content; results of older versions of curate do not have it, and never change."""
+    not_asked: dict[str, NotAsked] = field(default_factory=dict)
+    """Stage → the rows that it left out, since the build was to finish without the answers they lack."""
     audits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What steps measured about their models, by the label of the step."""
     trail: list[StepTrace] = field(default_factory=list)
@@ -151,10 +164,19 @@ class TaskRunner:
             for result in of_stage:
                 for warning in (result or {}).get("warnings", ()):
                     self.warn(stage, warning)
-            if lost := sum(int(result.get("lost", 0)) for result in of_stage if result):
-                rows = f"{lost:,} {'rows' if lost > 1 else 'row'}"
-                self.warn(stage, f"{rows} failed because a server was in trouble; the next build asks again")
+            self._tell_lost(stage, stages[stage][2], of_stage)
         return results
+
+    def _tell_lost(self, stage: str, tasks: Sequence[Task | None], results: Results) -> None:
+        """Warns of rows whose answers a server lost, and notes those that were not asked about."""
+        done = [(task, result) for task, result in zip(tasks, results, strict=True) if task and result]
+        languages: Counter[str] = Counter()
+        for _, result in done:
+            languages.update(result.get("not_asked", {}))
+        if languages:
+            self.record.not_asked[stage] = NotAsked(dict(languages), sum(task.rows for task, _ in done))
+        if lost := sum(int(result.get("lost", 0)) for _, result in done) - languages.total():
+            self.warn(stage, f"{_rows(lost)} failed because a server was in trouble; the next build asks again")
 
     def _look_up(
         self, stage: str, action: str, recipe: dict[str, Any], tasks: Sequence[Task | None]
@@ -261,12 +283,14 @@ class TaskRunner:
         self._reported[stage] = total
         return {name: value - before.get(name, 0) for name, value in total.items()}
 
-    def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int] | None:
-        """For how many rows of a result models have to be asked again: lost in passing, failed for good; None if
-        for none."""
+    def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int, int] | None:
+        """For how many rows of a result models have to be asked again: lost in passing, failed for good, not asked
+        before; None if for none."""
         if task is None or result is None or (task.step, task.key) in self._tried:
             return None
-        found = (int(result.get("lost", 0)), int(result.get("failed", 0)) if self.context.retry_failed else 0)
+        not_asked = sum(result.get("not_asked", {}).values())
+        failed = int(result.get("failed", 0)) if self.context.retry_failed else 0
+        found = (int(result.get("lost", 0)) - not_asked, failed, not_asked)
         return found if any(found) else None
 
     def _unscored(self, task: Task) -> int:
@@ -342,10 +366,15 @@ def _task_error(stage: str, task: Task, result: Mapping[str, Any]) -> CurateErro
     return from_record(result, f"{stage}{shard}: {result['error']}{trace}")
 
 
-def _why_again(rows: Sequence[tuple[int, int]]) -> list[str]:
-    lost, failed = sum(lost for lost, _ in rows), sum(failed for _, failed in rows)
-    told = [
-        (lost, "failed because a server was in trouble; asked again"),
-        (failed, "failed for good; asked again (--retry-failed)"),
-    ]
-    return [f"{count:,} {'rows' if count > 1 else 'row'} {what}" for count, what in told if count]
+def _why_again(rows: Sequence[tuple[int, int, int]]) -> list[str]:
+    told = (
+        "failed because a server was in trouble; asked again",
+        "failed for good; asked again (--retry-failed)",
+        "not asked yet (--finish)",
+    )
+    totals = [sum(one[place] for one in rows) for place in range(len(told))]
+    return [f"{_rows(count)} {what}" for count, what in zip(totals, told, strict=True) if count]
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'rows' if count > 1 else 'row'}"

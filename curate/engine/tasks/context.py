@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.store import Store
+from curate.engine.tasks.finish import KeptAnswers
 from curate.engine.tasks.recorder import Recorder
 from curate.redact import Redactor
 from curate.rows import Kind, widen
@@ -68,6 +69,7 @@ class WorkerContext:
         unanswered: Unanswered | None = None,
         redact: Redactor | None = None,
         recording: Path | None = None,
+        finish: bool = False,
     ) -> None:
         self.threads = threads
         self.memory = memory
@@ -89,19 +91,21 @@ class WorkerContext:
         self._store = Store(root)
         self._cache = cache or root / "cache"
         self._models = models
-        self._recording = recording
+        self._recording, self._finish = recording, finish
         self._ancestors = ancestors
         self._key: tuple[Any, ...] | None = None
         self._wanted, self._tables, self._ledger, self._tick = wanted, tables, ledger, tick
 
     def model(self, name: str) -> Any:
         spec = self._spec(name)
-        key = digest([spec.model_identity(), spec.model_dump(mode="json"), self.threads, str(self._root)])
+        key = digest([spec.model_identity(), spec.model_dump(mode="json"), self.threads, str(self._root), self._finish])
         if key not in _MODELS:
             started = time.perf_counter()
             _MODELS[key] = spec.load(cache=self._cache, threads=self.threads)
             if self._recording is not None and isinstance(_MODELS[key], Generator):
                 _MODELS[key] = Recorder(_MODELS[key], spec.name_and_revision(), self._recording)
+            if self._finish and isinstance(_MODELS[key], Generator):
+                _MODELS[key] = KeptAnswers(_MODELS[key])
             self.loading += time.perf_counter() - started
         loaded = _MODELS[key]
         self.accelerators = max(self.accelerators, spec.accelerators)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
 from curate.engine.store.shards import QUARANTINED, Shard, cut, read_shard, write_parquet, write_shard
+from curate.engine.tasks.finish import by_language, whole_rows
 from curate.engine.tasks.task import TaskContext
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
@@ -32,7 +33,13 @@ def make(work: TaskContext, folder: Path) -> dict[str, Any]:
             yield from step.make(rows, work.context)
             work.advance(max(0, len(rows) - (work.context.told - told)))
 
-    return _write(work, folder, step.makes(work.kind()), made())
+    unanswered = work.context.unanswered
+    rows: Iterable[pa.Table | RowBatch] = made()
+    if unanswered.finishing:
+        rows = list(rows)
+        rows = whole_rows(rows, unanswered.not_asked)
+    result = _write(work, folder, step.makes(work.kind()), rows)
+    return {**result, "not_asked": by_language(table, unanswered.not_asked)} if unanswered.not_asked else result
 
 
 def gather(work: TaskContext, folder: Path) -> dict[str, Any]:
@@ -81,14 +88,15 @@ def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table 
         for index, new in enumerate(cut(tables(), work.setting.chunk_limits))
     ]
     told = pa.Table.from_pylist(bad, QUARANTINED)
+    failed = [row for row in bad if row["place"] not in work.context.unanswered.not_asked]
     write_parquet(told, folder / "bad.parquet")
     return {
         "shards": [shard.to_json() for shard in shards],
         "rows": sum(shard.rows for shard in shards),
         "bad": len(bad),
         "bad_digest": content_digest(told),
-        "bad_rows": len({row["place"] for row in bad}),
-        "bad_examples": [f"row {row['place']}: {row['reason']}" for row in bad[:_EXAMPLES]],
+        "bad_rows": len({row["place"] for row in failed}),
+        "bad_examples": [f"row {row['place']}: {row['reason']}" for row in failed[:_EXAMPLES]],
     }
 
 

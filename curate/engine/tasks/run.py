@@ -20,6 +20,7 @@ from curate.engine.tasks.context import WorkerContext
 from curate.engine.tasks.task import Task, TaskContext, Tick, WorkerConfig, load_params
 from curate.errors import CurateError, DamagedError, is_disk_full, message_of, to_record
 from curate.redact import Redactor, secrets_of, secrets_of_environment
+from curate.rows.languages import UNKNOWN
 from curate.unanswered import Unanswered, noting
 
 ACTIONS: dict[str, Callable[[TaskContext, Path], dict[str, Any]]] = {
@@ -54,7 +55,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
         known = {}
         if task.again and (final / _REFUSED).exists():
             known = orjson.loads(store.checked(f"work/{task.step}/{task.key}/{_REFUSED}").read_bytes())
-        unanswered = Unanswered(setting.retry_failed, known)
+        unanswered = Unanswered(setting.retry_failed, setting.finish, known)
         with store.scratch() as scratch:
             models = {name: load_params(spec) for name, spec in task.payload.get("models", {}).items()}
             redact = _redactor(setting, task, models)
@@ -78,6 +79,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
                 unanswered=unanswered,
                 redact=redact,
                 recording=Path(setting.recording) if setting.recording else None,
+                finish=setting.finish,
             )
             at_hand = TaskContext(store, setting, task, context, tick)
 
@@ -94,6 +96,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
                 return {
                     "recipe": task.recipe,
                     "key": task.key,
+                    **({"not_asked": {UNKNOWN: len(unanswered.not_asked)}} if unanswered.not_asked else {}),
                     **made,
                     **unanswered.counts,
                     "warnings": [redact(warning) for warning in context.warnings],

@@ -41,6 +41,7 @@ from curate.engine.store.shards import (
 )
 from curate.engine.store.store import Store, sync_folder
 from curate.engine.tasks.context import WorkerContext
+from curate.engine.tasks.finish import by_language, left_out
 from curate.files import digest_files
 from curate.plugins import PluginFile
 from curate.rows import Kind, content_digest, widen, with_ids
@@ -90,6 +91,9 @@ class WorkerConfig:
     """Whether questions to models that failed for good are asked again."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables that the catalog reads and their values, so that these are written nowhere."""
+    finish: bool = False
+    """Whether language models give kept answers only, and rows that lack one are left out
+    (:mod:`curate.engine.tasks.finish`)."""
     recording: str = ""
     """A folder in which requests to language models are written down with their kept answers; then none is sent."""
     node: str = ""
@@ -321,7 +325,11 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
         work.advance(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
     columns = decide(scores, table, step.drop_rules(kind), alive)
-    return {**_columns_result(folder, "columns.parquet", columns, table, step.assesses), "scored": len(missing)}
+    told: dict[str, Any] = {"scored": len(missing)}
+    if not_asked := work.context.unanswered.not_asked:
+        columns = left_out(columns, table["id"], not_asked)
+        told["not_asked"] = by_language(table, not_asked)
+    return {**_columns_result(folder, "columns.parquet", columns, table, step.assesses), **told}
 
 
 Marks = np.ndarray[Any, np.dtype[np.bool_]]

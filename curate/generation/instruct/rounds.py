@@ -36,6 +36,7 @@ from curate.rows.kinds import MESSAGES
 from curate.rows.languages import base
 from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, signed
+from curate.unanswered import current
 
 _FEWEST = 20
 _MOST_SAMPLES = 1_000_000
@@ -150,6 +151,8 @@ class Rounds:
             for results in ask(self._requests(batch), self._read, retries=self.step.retries):
                 yield self._accept(results)
             self._check_failures()
+            if current().not_asked:  # nor would the requests of further rounds be sent
+                return
         self._check_failures(last=True)
         for language, state in self.states.items():
             if self.step.total is not None and state.accepted < self.step.total:
@@ -313,7 +316,8 @@ class Rounds:
             self.requests += 1
             plan = one.key
             if one.value is None:
-                self.empty[one.problem] += 1
+                if plan.root.id not in current().not_asked:
+                    self.empty[one.problem] += 1
                 bad.append(FailedRow(plan.root.id, one.problem, one.answer.text[:2_000]))
                 continue
             state = self.states[plan.language]

@@ -23,6 +23,7 @@ from curate.preferences.judge.parsing import Verdict
 from curate.preferences.judge.rendering import Item
 from curate.preferences.judge.self_preference import Authors, family
 from curate.text.segmentation import graphemes
+from curate.unanswered import current
 
 FITTED = pa.schema(
     [
@@ -148,7 +149,7 @@ def record(
         by_prompt: dict[bytes, list[int]] = {}
         for at, item in enumerate(items):
             verdict = judged.get((at, name))
-            if verdict is None:
+            if verdict is None or item.id in current().not_asked:  # not the judge's failure
                 continue
             into = records.setdefault((name, item.language), Record())
             into.judged += 1

@@ -28,6 +28,7 @@ from curate.preferences.judge.self_preference import refuse_self
 from curate.preferences.judge.verdicts import judge_items
 from curate.rows.languages import UNKNOWN
 from curate.steps import Context, Rows
+from curate.unanswered import current
 
 
 class Judge(JudgeParams):
@@ -104,7 +105,8 @@ class Judge(JudgeParams):
 
     def _warn(self, items: Sequence[Item], judged: Judged, context: Context) -> None:
         for name in self.names if self.method != "reference" else ():
-            verdicts = [one for (_, judge), one in judged.items() if judge == name]
+            asked = [(items[at].id, one) for (at, judge), one in judged.items() if judge == name]
+            verdicts = [one for row, one in asked if row not in current().not_asked]
             failed = [one for one in verdicts if one.score is None]
             if failed:
                 context.warn(
