@@ -52,6 +52,15 @@ _MERGES: dict[frozenset[str], tuple[str, ...]] = {
         ),
     ),
 }
+# What builds spent (curate.engine.budget). A build that two machines worked on, one after the other, counts as the one
+# that spent more: what both spent is not counted twice.
+_MERGES[frozenset({"builds", "spent"})] = (
+    "INSERT INTO main.builds (build, started, finished) SELECT build, started, finished FROM node.builds WHERE true"
+    " ON CONFLICT DO UPDATE SET finished = coalesce(finished, excluded.finished)",
+    "INSERT INTO main.spent SELECT * FROM node.spent WHERE true ON CONFLICT DO UPDATE SET"
+    " calls = max(calls, excluded.calls), prompt_tokens = max(prompt_tokens, excluded.prompt_tokens),"
+    " completion_tokens = max(completion_tokens, excluded.completion_tokens), money = max(money, excluded.money)",
+)
 _CHECKS = {"answers": "sum BLOB", "vectors": "crc INTEGER"}
 """The checksum column, added to files of older versions."""
 _TOUCHED = (
@@ -231,7 +240,7 @@ def settle(cache: Path) -> None:
     for node in sorted(nodes.iterdir()) if nodes.is_dir() else ():
         for file in sorted(node.rglob("*.sqlite")):
             try:
-                _bring(file, cache / file.relative_to(node))
+                bring(file, cache / file.relative_to(node))
             except (sqlite3.Error, OSError) as error:
                 _LOG.warning(f"{file} cannot be brought into the cache ({error}); delete it if this comes again")
         if not any(path.is_file() for path in node.rglob("*")):
@@ -271,8 +280,12 @@ def _checkpoint(file: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _bring(file: Path, target: Path) -> None:
-    """Merges one machine's file into the main one, or moves it there if there is none."""
+def bring(file: Path, target: Path) -> None:
+    """Merges one machine's file into the main one, or moves it there if there is none.
+
+    Raises:
+        sqlite3.Error: one of them cannot be read.
+    """
     _checkpoint(file)
     with closing(sqlite3.connect(file, timeout=120, isolation_level=None)) as connection:
         tables = frozenset(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate.catalog.store_urls import is_url, working_copy
 from curate.catalog.suggestions import nearest
+from curate.engine.store.lock import refresh
 from curate.engine.store.store import Store
-from curate.errors import BuildError
+from curate.errors import BuildError, StoreError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,18 +18,34 @@ if TYPE_CHECKING:
 
 
 def open_store(store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Store:
-    """A store by its folder, or by the catalog that uses it; of that only ``run:`` has to be right."""
+    """A store by its folder or URL, or by the catalog that uses it; of that only ``run:`` has to be right. Of one
+    behind a URL the working copy is brought up to date.
+
+    Raises:
+        StoreError: a URL cannot be a store's, or the store behind it cannot be reached.
+    """
     if isinstance(store, Store):
         return store
+    root = _root_of(store, catalog)
+    refresh(root)
+    return Store(root)
+
+
+def _root_of(store: str | Path | None, catalog: Catalog | str | Path) -> Path:
+    if isinstance(store, str) and is_url(store):
+        try:
+            return working_copy(store)
+        except ValueError as error:
+            raise StoreError(str(error)) from None
     if store is not None:
-        return Store(Path(store))
+        return Path(store)
     if not isinstance(catalog, str | Path):
-        return Store(catalog.store)
+        return catalog.store
     if not Path(catalog).exists():
-        return Store(Path(".curate"))
+        return Path(".curate")
     from curate.catalog import find_store
 
-    return Store(find_store(Path(catalog)))
+    return find_store(Path(catalog))
 
 
 def query(

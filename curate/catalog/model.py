@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from curate.catalog.document import Mark, to_yaml
 from curate.catalog.forgotten import Forgotten
 from curate.catalog.params import LanguageTag, Params, PerLanguage, Reference
+from curate.catalog.store_urls import checked_url, is_url, working_copy
 from curate.notebook import table
 from curate.plugins import PluginFile
 
@@ -127,10 +128,16 @@ class RunConfig(Params):
     memory: _Bytes = "2GB"
     """Memory that a step over all rows (duplicates, a query) may use before it spills to disk."""
     store: str | None = None
-    """Folder of the store; by default ``.curate`` beside the catalog."""
+    """Folder of the store, or its URL (``s3://bucket/path``, ``gs://…``, ``az://…``); by default ``.curate`` beside the
+    catalog."""
     alarm: Annotated[float, Field(gt=1)] = 3.0
     """A language is reported when its drop rate is this many times the median of all languages (and at least 10
     points above)."""
+
+    @field_validator("store")
+    @classmethod
+    def _is_place(cls, value: str | None) -> str | None:
+        return checked_url(value) if value is not None and is_url(value) else value
 
     @model_validator(mode="after")
     def _fits(self) -> RunConfig:
@@ -319,7 +326,9 @@ class Catalog:
 
     @property
     def store(self) -> Path:
-        """The folder of the store."""
+        """The folder of the store; of one behind a URL, that of its working copy."""
+        if self.run.store and is_url(self.run.store):
+            return working_copy(self.run.store)
         given = at_home(self.run.store) if self.run.store else Path(".curate")
         return given if given.is_absolute() else self.file.parent / given
 

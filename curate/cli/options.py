@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from curate.catalog import Catalog
 
 CatalogFile = Annotated[Path, typer.Option("--catalog", "-c", help="The catalog.")]
-StoreFolder = Annotated[Path | None, typer.Option("--store", help="The store's folder; by default the catalog's.")]
+StoreFolder = Annotated[
+    str | None, typer.Option("--store", help="The store's folder or URL; by default the catalog's.")
+]
 Datasets = Annotated[list[str] | None, typer.Argument(help="Datasets; all of the catalog's if none is named.")]
 Variables = Annotated[
     list[str] | None,

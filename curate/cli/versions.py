@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -126,9 +126,14 @@ def gc(
     verb = "would remove" if dry_run else "removed"
     print(f"{verb} {found.results:,} results, {len(found.versions)} versions: {found.bytes / 1e6:,.1f} MB")
     if cache is not None and not dry_run:
+        from curate.engine.store.lock import changing
         from curate.models.cache.embeddings import prune
 
-        for one in prune(opened.root / "cache", cache):
+        def pruned() -> list[Any]:
+            with changing(opened.root):
+                return list(prune(opened.root / "cache", cache))
+
+        for one in or_fail(pruned):
             print(
                 f"  {one.path.name}: "
                 + (one.problem or f"{one.removed:,} answers forgotten, {one.kept:,} kept, {one.freed / 1e6:,.1f} MB")
@@ -272,6 +277,8 @@ def forget(
         print(f"! {one} {'stays' if purge else 'still holds such rows; --purge removes it'}")
     for one in done.published:
         print(f"! published with such rows: {one}; publish the new version, and delete the old one there")
+    if done.old_objects:
+        print(f"! the bucket of {done.old_objects} keeps old versions of objects; delete them there, curate cannot")
     for one in done.recordings:
         print(f"! recording {one} repeat texts of such rows; 'forget' changes no recording: delete these lines")
     if done.unreadable:

@@ -21,7 +21,7 @@ from curate.engine.planning.plan import Plan
 from curate.engine.planning.runner import BuildContext
 from curate.engine.progress import Progress, SilentProgress
 from curate.engine.resources import parse_bytes
-from curate.engine.store.lock import StoreLock
+from curate.engine.store.lock import StoreLock, refresh
 from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import WorkerConfig
@@ -39,6 +39,7 @@ def make_plan(
         BuildError: a dataset is unknown.
         CatalogError: something is wrong with it that can be known before anything runs.
     """
+    refresh(catalog.store)
     store = Store(catalog.store)
     wanted = wanted_datasets(catalog, names)
     require_sound(catalog, registry, wanted)

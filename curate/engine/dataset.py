@@ -25,6 +25,7 @@ from curate.engine.planning.pipeline import PipelineState, identifying_scores, k
 from curate.engine.planning.runner import BuildContext, DatasetRecord, TaskRunner
 from curate.engine.representation import Representation
 from curate.engine.store.fingerprint import digest
+from curate.engine.store.remote.session import is_working_copy
 from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import version_of
 from curate.engine.store.versions import bad_rows, fill_version, version_digest
@@ -346,7 +347,10 @@ class DatasetBuilder:
         return list(self.store.manifest(name, version).get("partial", [])) == list(partial)
 
     def _defined_in(self, spec: DatasetSpec) -> str:
-        """The file that defines a dataset, seen from the store, so that both can be moved together."""
+        """The file that defines a dataset, seen from the store, so that both can be moved together; empty for a store
+        behind a URL, from which nothing can be seen."""
+        if is_working_copy(self.store.root):
+            return ""
         return Path(os.path.relpath(self.catalog.file.parent / spec.mark.file, self.store.root.resolve())).as_posix()
 
     def _check_owner(self, spec: DatasetSpec) -> None:

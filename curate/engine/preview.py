@@ -187,7 +187,7 @@ class _Walk:
         reader.read(sources)
         frames = [pl.DataFrame(schema=dict.fromkeys(("id", "language", "path"), pl.String) | {"place": pl.Float64})]
         for shard in reader.shards(sources):
-            table = pq.read_table(self.store.root / shard.path, columns=["id", "language", "group_id"])
+            table = pq.read_table(self.store.checked(shard.path), columns=["id", "language", "group_id"])
             frame = pl.DataFrame(pl.from_arrow(table.select(["id", "language"])))
             place = pl.Series("place", item_numbers(table["group_id"]))
             frames.append(frame.with_columns(pl.lit(shard.path).alias("path"), place))
@@ -216,7 +216,7 @@ class _Walk:
 
     def _tell_unreadable(self, folders: Sequence[str]) -> None:
         for number, bad in enumerate(
-            bad for folder in folders for bad in pq.read_table(self.store.root / folder / "bad.parquet").to_pylist()
+            bad for folder in folders for bad in pq.read_table(self.store.checked(f"{folder}/bad.parquet")).to_pylist()
         ):
             if number == _UNREADABLE:
                 self.notes["further rows could not be read; a build quarantines them all, with the reason"] = None
@@ -226,7 +226,7 @@ class _Walk:
     def _rows_at(self, paths: Sequence[Path], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for path in paths:
-            table = pq.read_table(self.store.root / path)
+            table = pq.read_table(self.store.checked(path.as_posix()))
             table = widen(table.filter(pc.is_in(table["id"], pa.array(ids, pa.string()))))
             found |= {row["id"]: present(row) for row in table.to_pylist() if row["id"] not in found}
         return found
@@ -283,7 +283,7 @@ class _Walk:
     def _alive(self, trace: StepTrace) -> Iterator[dict[str, Any]]:
         for piece in trace.partitions:
             if piece is not None:
-                table = widen(pq.read_table(self.store.root / piece.shard.path))
+                table = widen(pq.read_table(self.store.checked(piece.shard.path)))
                 alive = read_alive(self.store.root, piece.columns, table.num_rows)
                 yield from (present(row) for row in table.filter(pa.array(alive)).to_pylist())
 
@@ -291,9 +291,9 @@ class _Walk:
         for piece in after.partitions:
             if piece is None:
                 continue
-            ids = pq.read_table(self.store.root / piece.shard.path, columns=["id"])["id"].to_pylist()
+            ids = pq.read_table(self.store.checked(piece.shard.path), columns=["id"])["id"].to_pylist()
             for one, found in zip(
-                ids, pq.read_table(self.store.root / piece.columns[-1].path).to_pylist(), strict=True
+                ids, pq.read_table(self.store.checked(piece.columns[-1].path)).to_pylist(), strict=True
             ):
                 if found["keep"] is None or one not in self.known:
                     continue
@@ -328,7 +328,7 @@ class _Walk:
             new = self.known.setdefault(row["id"], FollowedRow(row))
             effect.made.append(new)
         for folder in after.failed:
-            for bad in pq.read_table(self.store.root / folder / "bad.parquet").to_pylist():
+            for bad in pq.read_table(self.store.checked(f"{folder}/bad.parquet")).to_pylist():
                 if bad["place"] in effects:
                     effects[bad["place"]].outcome = "failed"
                     effects[bad["place"]].reason = _both(effects[bad["place"]].reason, bad["reason"])

@@ -24,7 +24,9 @@ from curate.engine.dataset import Built
 from curate.engine.progress import Progress
 from curate.engine.store.gc import discard
 from curate.engine.store.integrity import read_sealed, seal
-from curate.engine.store.lock import StoreLock
+from curate.engine.store.lock import StoreLock, sweep
+from curate.engine.store.remote.fetch import bring_all
+from curate.engine.store.remote.session import session_of
 from curate.engine.store.store import Store, write_atomically
 from curate.erase import places
 from curate.erase.descent import Descent
@@ -62,6 +64,8 @@ class Erasure:
     """Where versions that held such rows were published; what lies there cannot be reached."""
     recordings: list[str] = field(default_factory=list)
     """Recordings of the catalog's models that repeat texts of such rows; they are not changed."""
+    old_objects: str = ""
+    """The store's URL where its bucket keeps old versions of objects, which cannot be reached."""
     unreadable: tuple[Path, ...] = ()
     """Damaged files: of rows that only they hold it is not known what was made of what."""
 
@@ -96,6 +100,7 @@ def forget(
         store.sweep()
         settle(store.root / "cache")
         empty_logs(store.root / "cache")
+        bring_all(store.root, "*.parquet")
         begun = _begun(store)
         bad = all_quarantined(files(store, "bad.parquet", "quarantined/*.parquet"))
         named = dict.fromkeys(rows, "")
@@ -139,6 +144,10 @@ def forget(
             )
         if purge:
             _purge(store, catalog, gone, held, erasure, texts, rebuilt=rebuild)
+            sweep(store.root, erased=True)
+            session = session_of(store.root)
+            if session is not None and session.versioned:
+                erasure.old_objects = store.place
         erasure.versions = _still_with(store, gone, {f"{one.dataset}@{one.version}" for one in erasure.built})
         erasure.copies += [] if purge else places.copies_of(store, held)
         erasure.published = places.publications_of(store, held)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curate.engine.store.remote.fetch import bring_all
 from curate.engine.store.store import Store
 from curate.errors import DamagedError, StoreError
 from curate.rows import present
@@ -52,12 +53,14 @@ class StoredRows:
 
     def work_files(self) -> Iterator[str]:
         """The row files of all results."""
+        bring_all(self.store.root, "rows-*.parquet")
         for path in sorted(self.store.root.glob("work/*/[!.]*/rows-*.parquet")):
             yield path.relative_to(self.store.root).as_posix()
 
     def rows_in(self, path: str, columns: list[str], choose: Chooser) -> list[dict[str, Any]]:
         """The rows of a file that are chosen by some of its columns; none of a damaged file, which is noted."""
         try:
+            bring_all(self.store.root / path)
             found = choose(pq.read_table(self.store.root / path, columns=columns))
             if not pc.any(found).as_py():
                 return []

@@ -149,7 +149,9 @@ class Database:
             QueryError: as :meth:`query`.
         """
         needed = self._tables.needed(sql)
-        patience = 1
+        if not self._tables.lists(sql):
+            self._tables.bring(needed)
+        patience, sent = 1, False
         while True:
             if self._process.renewed():
                 self._defined.clear()
@@ -160,6 +162,7 @@ class Database:
             try:
                 for letter, content in self._process.ask(request, self._limits.seconds):
                     if letter == b"B":
+                        sent = True
                         yield content
                     elif letter == b"E":
                         error = json.loads(content)
@@ -181,6 +184,12 @@ class Database:
             every = self._tables.needed("show tables")
             if error["kind"] == "unknown" and not self._defined.issuperset(every):
                 needed = every  # the statement may put a name together
+                continue
+            if (
+                error["kind"] == "damaged"
+                and not sent
+                and self._tables.bring_missing(path for path, _ in error["files"])
+            ):
                 continue
             raise QueryError(self._told(error, sql)) from None
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from curate.catalog.suggestions import nearest
 from curate.engine.funnel import Funnel, split_languages
 from curate.engine.representation import COLUMNS, representation_of
+from curate.engine.store.remote.fetch import absent, bring_all
 from curate.engine.store.store import Store
 from curate.errors import DamagedError, StoreError
 
@@ -62,9 +63,23 @@ class Tables:
         mention, never fewer
         unless it puts a name together."""
         every = [*self._versions, *self._more, "curate"]
-        if len(sql) > _LONG or _LISTING.search(lower := sql.lower()):
+        lower = sql.lower()
+        if self.lists(sql):
             return every
         return [title for title in every if title in lower]
+
+    def bring(self, titles: Iterable[str]) -> None:
+        """Fetches the files of these tables that a working copy lacks.
+
+        Raises:
+            StoreError: the store behind its URL cannot be reached.
+        """
+        for name, version in {self._versions[title] for title in titles if title in self._versions}:
+            bring_all(self._store.dataset(name) / version)
+
+    def lists(self, sql: str) -> bool:
+        """Whether a statement may be about tables and not about their rows."""
+        return len(sql) > _LONG or _LISTING.search(sql.lower()) is not None
 
     def views(self, title: str) -> list[View]:
         """What the worker needs to make the tables of that name; none if the version is damaged."""
@@ -118,6 +133,15 @@ class Tables:
         if (name, version) not in self._manifests:
             self._manifests[name, version] = self._store.manifest(name, version)
         return self._manifests[name, version]
+
+    def bring_missing(self, paths: Iterable[str]) -> bool:
+        """Fetches the versions of files that a statement did not find; whether there were any."""
+        folders = {
+            Path(path).parents[1] for path in paths if not Path(path).exists() and absent(Path(path)) is not None
+        }
+        for folder in folders:
+            bring_all(folder)
+        return bool(folders)
 
     # -------------------------------------------------------------------------------------------------------------
     # errors

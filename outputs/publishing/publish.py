@@ -9,6 +9,7 @@ a licence check was overridden.
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import shutil
 import socket
@@ -25,8 +26,9 @@ import orjson
 
 from curate._version import __version__
 from curate.engine.store.integrity import read_sealed, seal
+from curate.engine.store.lock import changing
 from curate.engine.store.store import Store, write_atomically
-from curate.errors import CurateError, PublishError
+from curate.errors import CurateError, PublishError, StoreError
 from curate.redact import Redactor, secrets_of_environment, secrets_of_url
 from curate.steps.outputs import Version
 from outputs.card import card as cards
@@ -47,6 +49,7 @@ from outputs.publishing.targets import (
     target_address,
 )
 
+_LOG = logging.getLogger("curate.engine")
 _TRIES = 6
 _KEPT = (
     "format",
@@ -225,6 +228,11 @@ def _publish(
     )
     if not dry_run and (done.fresh or more or (tagged and tag not in state.tags)):
         _record(store, done, verdict, items)
+        try:
+            with changing(store.root):
+                pass  # a store behind a URL gets the record
+        except StoreError as error:
+            _LOG.warning(f"{done.to} is published; its record is only on this machine so far: {error}")
     return done
 
 

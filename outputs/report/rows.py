@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.engine.store.remote.fetch import bring_all
 from curate.engine.store.store import Store
 from curate.errors import CurateError
 from curate.rows import Kind, message_text, schema
@@ -157,12 +158,15 @@ def look_up(store: Store, version: Version, files: Sequence[File], ids: Sequence
 def _results(store: Store, manifest: Mapping[str, Any], seen: set[str]) -> Iterator[Path]:
     """Files of rows that a version stands on, and what the datasets stand on that it was made of."""
     for result in reversed(manifest.get("results", [])):
-        yield from sorted(store.work(*result.split("/", 1)).glob("rows-*.parquet"))
+        folder = store.work(*result.split("/", 1))
+        bring_all(folder, "rows-*.parquet")
+        yield from sorted(folder.glob("rows-*.parquet"))
     for source in manifest.get("sources", []):
         name, version = source.get("name", ""), str(source.get("version") or "")
         if source.get("use") == "dataset" and version and f"{name}@{version}" not in seen:
             seen.add(f"{name}@{version}")
             folder = store.dataset(name) / version
+            bring_all(folder)
             yield from sorted(folder.glob("data/*.parquet"))
             yield from sorted(folder.glob("rejected/*.parquet"))
             with contextlib.suppress(CurateError):  # a version that was removed since has left its rows here

@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 import orjson
 
-from curate.models.loading.packaged import cache_folder
 from curate.steps import SourceError
+from curate.user_cache import cache_folder
 from sources.archives import split_inside
 from sources.remote.addresses import (
     WEB,

@@ -11,7 +11,8 @@ import pytest
 
 from curate.errors import ModelError
 from curate.models.loading import packaged
-from curate.models.loading.packaged import PACKAGES, Package, cache_folder, fetch_packaged, find_packaged
+from curate.models.loading.packaged import PACKAGES, Package, fetch_packaged, find_packaged
+from curate.user_cache import cache_folder
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from curate.catalog import Catalog, CatalogError, DatasetSpec, Mark, Reference, 
 from curate.catalog.document import Problem
 from curate.catalog.params import Role
 from curate.engine.planning.models import bound_model
+from curate.engine.store.lock import refresh
 from curate.engine.store.store import Store, version_of
 from curate.errors import CurateError
 from curate.rows import Kind
@@ -127,6 +128,7 @@ class _Check:
             return
         self.known[name] = None
         try:
+            refresh(self.catalog.store)
             manifest = version_of(Store(self.catalog.store), name)
         except CurateError as error:
             dataset, _, ref = name.partition("@")

@@ -143,7 +143,7 @@ def _never_assessed(
     having: set[str] = set()
     for piece in pieces:
         if piece is not None:
-            path = runner.context.store.root / piece.shard.path
+            path = runner.context.store.checked(piece.shard.path)
             if kind_of(pq.read_schema(path).names) is Kind.PARALLEL:
                 return never  # its sides are compared
             frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["id", "language", "lineage"])))

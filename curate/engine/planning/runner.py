@@ -26,6 +26,7 @@ from curate.engine.planning.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
 from curate.engine.store.columns import Columns, kept_scores, read_alive
 from curate.engine.store.fingerprint import digest, step_recipe
+from curate.engine.store.lock import check_lock
 from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import Task, serialize_params
@@ -264,6 +265,7 @@ class TaskRunner:
                 if "error" in result:
                     raise _task_error(stage, task, result)
                 results[stage][place] = result
+                check_lock(self.context.store.root)
                 self._tried.add((task.step, task.key))
                 events.task_ends(stage)
         except CurateError as error:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.store.integrity import file_digest
+from curate.engine.store.remote.fetch import bring_all
 from curate.rows import prompt_language
 from curate.rows.kinds import ATTRIBUTES, SCORES
 
@@ -177,6 +178,7 @@ def count_unassessed(languages: pl.Series, columns: pa.Table, score: str) -> dic
 
 def kept_scores(folder: Path) -> Path | None:
     """The kept scores of a shard: the newest file whose bytes are those that its name says; None if there is none."""
+    bring_all(folder)
     for path in sorted(folder.glob("scores-*.parquet"), key=lambda one: one.lstat().st_mtime_ns, reverse=True):
         with contextlib.suppress(OSError):
             if file_digest(path).startswith(path.stem.removeprefix("scores-")):

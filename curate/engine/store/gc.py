@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from curate.engine.store.integrity import check_digest, read_sealed
-from curate.engine.store.lock import StoreLock
+from curate.engine.store.lock import StoreLock, sweep
+from curate.engine.store.remote.fetch import absent_bytes
 from curate.engine.store.store import Store
 from curate.engine.store.versions import ID_LENGTH
 from curate.errors import DamagedError, StoreError
@@ -60,6 +61,8 @@ def collect_garbage(
                 found.versions.append(f"{name}@{version}")
                 found.bytes += _remove(store.dataset(name) / version, dry_run)
         found.bytes += remove_damaged(store, dry_run=dry_run)
+        if not dry_run:
+            sweep(store.root)
     return found
 
 
@@ -120,6 +123,7 @@ def _records(store: Store, name: str) -> list[Path]:
 def _remove(folder: Path, dry_run: bool) -> int:
     files = folder.rglob("*") if folder.is_dir() else [folder]
     size = sum(path.stat().st_size for path in files if path.is_file() and path.stat().st_nlink == 1)
+    size += absent_bytes(folder)
     if not dry_run:
         discard(folder)
     return size

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from curate.engine.store.diff import made_at, recipe_difference
+from curate.engine.store.lock import changing
 from curate.engine.store.store import Store
 from curate.errors import StoreError
 
@@ -43,6 +44,11 @@ def tag_version(store: Store, name: str, tag: str, *, note: str = "", move: bool
     Raises:
         StoreError: the name cannot be a tag, or names another version.
     """
+    with changing(store.root):
+        return _tag_version(store, name, tag, note, move)
+
+
+def _tag_version(store: Store, name: str, tag: str, note: str, move: bool) -> str:
     dataset, _, ref = name.partition("@")
     version = store.resolve(dataset, ref or "latest")
     if not _TAG.fullmatch(tag) or tag == "latest" or _HEXADECIMAL.fullmatch(tag):
@@ -65,11 +71,12 @@ def remove_tag(store: Store, name: str, tag: str) -> None:
     Raises:
         StoreError: there is no such tag, or it is no tag but the record of a build.
     """
-    found = store.refs(name).get(tag)
-    if found is None or "tagged_at" not in found:
-        known = ", ".join(ref for ref, about in store.refs(name).items() if "tagged_at" in about) or "none"
-        raise StoreError(f"'{name}' has no tag '{tag}' (tags: {known})")
-    (store.dataset(name) / "refs" / f"{tag}.json").unlink()
+    with changing(store.root):
+        found = store.refs(name).get(tag)
+        if found is None or "tagged_at" not in found:
+            known = ", ".join(ref for ref, about in store.refs(name).items() if "tagged_at" in about) or "none"
+            raise StoreError(f"'{name}' has no tag '{tag}' (tags: {known})")
+        (store.dataset(name) / "refs" / f"{tag}.json").unlink()
 
 
 def version_log(store: Store, name: str) -> list[LogEntry]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from curate.engine.store.remote.fetch import absent, bring
 from curate.errors import DamagedError
 from curate.files import regular
 
@@ -73,7 +74,7 @@ def list_files(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def check_sizes(folder: Path, files: FileList) -> None:
-    """Checks that the files are there, each as long as it was.
+    """Checks that the files are there (or in the store that this is a working copy of), each as long as it was.
 
     Raises:
         DamagedError: one is not.
@@ -83,16 +84,17 @@ def check_sizes(folder: Path, files: FileList) -> None:
 
 
 def check_size(path: Path, size: int) -> None:
-    """Checks that a file is there and as long as it was.
+    """Checks that a file is there (or in the store that this is a working copy of) and as long as it was.
 
     Raises:
         DamagedError: it is not.
     """
     about = _about(path)
-    if about is None:
+    found = absent(path) if about is None else about.st_size
+    if found is None:
         raise DamagedError(path, "it is gone")
-    if about.st_size != size:
-        raise DamagedError(path, f"it has {about.st_size:,} bytes instead of {size:,}")
+    if found != size:
+        raise DamagedError(path, f"it has {found:,} bytes instead of {size:,}")
 
 
 def _about(path: Path) -> os.stat_result | None:
@@ -115,7 +117,8 @@ def _about(path: Path) -> os.stat_result | None:
 
 
 def check_digest(path: Path, size: int, digest: str) -> Path:
-    """Checks that a file has the bytes that were written; read once, until it is touched.
+    """Checks that a file has the bytes that were written; read once, until it is touched. One that is not in a working
+    copy is fetched.
 
     Returns:
         The path.
@@ -124,6 +127,11 @@ def check_digest(path: Path, size: int, digest: str) -> Path:
         DamagedError: it has not.
     """
     check_size(path, size)
+    try:
+        if not path.exists():
+            bring(path)
+    except ValueError as error:
+        raise DamagedError(path, str(error)) from None
     about = path.stat()
     stamp = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
     if _SEEN.get((str(path), digest)) != stamp:

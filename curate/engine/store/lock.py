@@ -1,7 +1,8 @@
 """The store's lock, a file with its owner's name and a heartbeat: one build at a time.
 
 A lock whose process is dead (on this machine) or whose heart has not beaten for half a minute (elsewhere) is taken
-over.
+over. The lock of a working copy is also the right to change the store behind the URL
+(:mod:`curate.engine.store.remote.lease`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import shutil
 import socket
 import threading
 import time
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import orjson
 
+from curate.caches import machine
+from curate.engine.store.remote.session import Session, is_at_work, is_working_copy, refresh_copy, session_of
 from curate.errors import StoreError
 from curate.files import regular
 
@@ -38,6 +44,7 @@ class StoreLock:
         self._path = root / "lock.json"
         self._wait = wait
         self._stop = threading.Event()
+        self._session: Session | None = None
         self._me = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid()), "since": time.time()}
 
     def __enter__(self) -> StoreLock:
@@ -55,9 +62,16 @@ class StoreLock:
                     "wait for it, or use --wait SECONDS"
                 )
             time.sleep(0.2)
-        _HELD[self._held] = 1
         self._thread = threading.Thread(target=self._beat, name="curate-lock", daemon=True)
         self._thread.start()
+        try:
+            if is_working_copy(self._path.parent):
+                me = {**self._me, "machine": machine(), "id": uuid.uuid4().hex}
+                self._session = Session(self._path.parent, me, _is_dead_here, max(0.0, until - time.monotonic()))
+        except BaseException:
+            self._free()
+            raise
+        _HELD[self._held] = 1
         return self
 
     def __exit__(
@@ -67,6 +81,18 @@ class StoreLock:
         if _HELD[self._held]:
             return
         del _HELD[self._held]
+        try:
+            if self._session is not None:
+                self._session.end(error)
+        finally:
+            self._free()
+
+    def is_held(self) -> bool:
+        """Whether a living process holds it."""
+        owner = self._owner()
+        return owner is not None and not self._is_dead(owner)
+
+    def _free(self) -> None:
         self._stop.set()
         self._thread.join()
         if self._mine():
@@ -127,6 +153,61 @@ class StoreLock:
         while not self._stop.wait(_BEAT):
             with contextlib.suppress(FileNotFoundError):
                 os.utime(self._path)
+
+
+def check_lock(root: Path) -> None:
+    """Whether the store that this process works in is still its own.
+
+    Raises:
+        StoreError: another machine has taken it over.
+    """
+    session = session_of(root)
+    if session is not None:
+        session.check()
+
+
+def sweep(root: Path, *, erased: bool = False) -> None:
+    """Lets a store behind a URL be rid of what is gone from its working copy, when the lock is given back.
+
+    Args:
+        erased: rows were erased: other machines must not bring them back.
+    """
+    session = session_of(root)
+    if session is not None:
+        session.sweep(erased=erased)
+
+
+def refresh(root: Path, *, caches: bool = False) -> None:
+    """Brings a working copy up to date, before it is read; nothing for other stores.
+
+    Args:
+        caches: also the caches of models.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    if is_working_copy(root):
+        refresh_copy(root, StoreLock(root).is_held, caches=caches)
+
+
+def changing(root: Path) -> contextlib.AbstractContextManager[object]:
+    """Around a small change that needs no lock in a folder: one behind a URL is held meanwhile.
+
+    Raises:
+        StoreError: somebody else works in it.
+    """
+    return StoreLock(root) if is_working_copy(root) else contextlib.nullcontext()
+
+
+def _is_dead_here(holder: Mapping[str, Any]) -> bool:
+    """Whether the holder of a store is a process of this machine that has ended, or this one, which could not say that
+    it was done."""
+    if holder.get("host") != socket.gethostname() or holder.get("machine") != machine():
+        return False
+    pid = holder.get("pid")
+    if not isinstance(pid, int) or _born(pid) != holder.get("born"):
+        return True
+    return pid == os.getpid() and not is_at_work(str(holder.get("id")))
 
 
 def _read(path: Path) -> dict[str, object] | None:

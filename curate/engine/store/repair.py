@@ -11,7 +11,7 @@ from typing import Any
 from curate.caches import find_damaged, salvage_file
 from curate.engine.store.columns import kept_scores
 from curate.engine.store.integrity import check_digest, read_sealed
-from curate.engine.store.lock import StoreLock
+from curate.engine.store.lock import StoreLock, sweep
 from curate.engine.store.store import Store
 from curate.errors import DamagedError
 
@@ -130,6 +130,7 @@ def repair_store(store: Store, *, wait: float = 0.0) -> Repaired:
             store.write_format()
         for name in store.datasets():
             found.lines += _point_latest(store, name)
+        sweep(store.root)
     return found
 
 

@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.engine.store.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
+from curate.engine.store.lock import refresh
+from curate.engine.store.remote.fetch import url_of
+from curate.engine.store.remote.session import is_working_copy
 from curate.errors import DamagedError, StoreError
 from curate.files import digest_files, stamp
 
@@ -59,12 +62,13 @@ class Store:
         self.root = root
 
     def open(self) -> Store:
-        """Makes the folder if need be.
+        """Makes the folder if need be; a working copy is brought up to date.
 
         Raises:
-            StoreError: it was made by a newer format.
+            StoreError: it was made by a newer format, or cannot be reached.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        refresh(self.root, caches=True)
         about = read_sealed(self.root / "store.json")
         if about is None:
             self.write_format()
@@ -75,6 +79,11 @@ class Store:
                 "in the catalog). Its folder 'cache' may be copied there: then no answer of a model is paid for again"
             )
         return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its folder, or the URL that this is a working copy of."""
+        return url_of(self.root) if is_working_copy(self.root) else str(self.root)
 
     def write_format(self) -> None:
         """Writes down which format the store has."""
@@ -333,7 +342,7 @@ class Store:
             raise damaged[ref]
         if not refs and not self.versions(name):
             known = ", ".join(self.datasets()) or "none yet"
-            raise StoreError(f"no dataset '{name}' has been built in {self.root} (built: {known})")
+            raise StoreError(f"no dataset '{name}' has been built in {self.place} (built: {known})")
         if ref in refs:
             return str(refs[ref]["version"])
         found = [version for version in self.versions(name) if version.startswith(ref)]

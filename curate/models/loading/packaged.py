@@ -23,6 +23,7 @@ from pathlib import Path
 from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.files import stamp
+from curate.user_cache import cache_folder
 
 Progress = Callable[[str], None]
 _BLOCK = 1 << 20
@@ -90,18 +91,6 @@ PACKAGES = {
         ),
     )
 }
-
-
-def cache_folder() -> Path:
-    """The folder of downloaded weights: ``CURATE_CACHE``, otherwise the user's cache folder."""
-    given = os.environ.get("CURATE_CACHE")
-    if given:
-        return Path(given).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "polycurate"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "polycurate" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polycurate"
 
 
 def package(name: str) -> Package:
