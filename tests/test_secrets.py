@@ -122,7 +122,7 @@ def house(tmp_path, monkeypatch):
         for name, value in {**ENVIRONMENT, "T_DIR": str(folder)}.items():
             monkeypatch.setenv(name, value.replace("PORT", str(server.port)))
         headers = {"X-Key": "${T_HEADER}", "X-Short": "${T_SHORT}"}
-        patient = {"retries": 0, "max_failed": 1.0, "deadline": 0.5, "timeout": 10}
+        patient = {"retries": 0, "max_failed": 1.0, "deadline": 0.2, "timeout": 10}
         catalog = {
             "version": 1,
             "models": {
@@ -236,7 +236,7 @@ def test_nor_is_what_servers_of_other_protocols_repeat(way, house, clean):
             "headers": {"X-Key": "${T_HEADER}", "X-Short": "${T_SHORT}"},
             "retries": 0,
             "max_failed": 1.0,
-            "deadline": 0.5,
+            "deadline": 0.2,
             "timeout": 10,
         }
         claude = {"use": "anthropic", "model": "c", "api_key": "${T_KEY}", **given}
@@ -292,7 +292,7 @@ def test_nor_is_what_a_batch_interface_repeats(way, house, clean, monkeypatch):
     monkeypatch.setattr("curate.models.endpoint.batch_dispatcher.FIRST_POLL", 0.01)
     needles = tuple(needle for needle in NEEDLES if needle != SHORT or way != "answer")
     given = {"model": "m", "url": "${T_URL}", "headers": {"X-Key": "${T_HEADER}", "X-Short": "${T_SHORT}"}}
-    given |= {"batch": True, "retries": 0, "max_failed": 1.0, "deadline": 0.5, "timeout": 10}
+    given |= {"batch": True, "retries": 0, "max_failed": 1.0, "deadline": 0.2, "timeout": 10}
     said = ""
     for use in ("openai", "anthropic", "gemini"):
         script = IN_RESULTS.get(way, lambda: Reply("A fine answer."))

@@ -93,9 +93,9 @@ def test_calls_and_tokens_are_estimated_and_the_samples_answers_are_not_asked_fo
 
 
 def test_loading_models_and_the_time_of_gpus_are_told_apart(house):
-    house.catalog["models"]["ruler"] |= {"takes": 1.5, "gpus": 2}
+    house.catalog["models"]["ruler"] |= {"takes": 0.3, "gpus": 2}
     [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=40, chunk_limits=CUTS)
-    assert found.loading >= 1.5
+    assert found.loading >= 0.3
     assert 0 < found.accelerators.value < 2 * found.seconds.value
     said = render(found)
     assert any("of one process" in line for line in said) and any("of one GPU" in line for line in said)

@@ -70,7 +70,7 @@ FAULTS = {
     "page": Reply(body=b"<html>busy</html>"),
     "given up": Reply("Üb", finish="abort"),
     "late": Reply(hang=True),
-    "later": refusal(429, "later", Retry_After="2.5"),
+    "later": refusal(429, "later", Retry_After="1.2"),
 }
 
 
@@ -89,7 +89,7 @@ def house(tmp_path):
             "revision": "1",
             "retries": 0,
             "timeout": 0.5,
-            "deadline": 2,
+            "deadline": 1,
             **more,
         }
         shared = {"use": "jsonl", "path": "rows.jsonl", "language": "und", "license": "CC0-1.0"}

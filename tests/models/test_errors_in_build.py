@@ -50,12 +50,12 @@ def failure_of(path: Path) -> CurateError:
     return caught.value
 
 
-SLOW = refusal(429, "slow down", Retry_After="2")
+SLOW = refusal(429, "slow down", Retry_After="0.6")
 LONG = refusal(400, "This model's maximum context length is 2048 tokens", "context_length_exceeded")
 CASES = {
     "401": (refusal(401, "wrong key"), {}, curate.AuthenticationError, 401, "refuses the key"),
     "quota": (refusal(429, "pay", "insufficient_quota"), {}, curate.QuotaExceededError, 429, "the quota is used up"),
-    "429": (SLOW, {"deadline": 1}, curate.RateLimitError, 429, "requests failed for good.*slow down"),
+    "429": (SLOW, {"deadline": 0.5}, curate.RateLimitError, 429, "requests failed for good.*slow down"),
     "context": (LONG, {}, curate.ContextWindowError, 400, "maximum context length is 2048"),
     "503": (refusal(503, "loading"), {}, curate.ServerUnavailableError, 503, "HTTP 503.*loading"),
     "late": (Reply(hang=True), {"timeout": 0.5}, curate.ServerTimeoutError, None, r"no answer within 0\.5 s"),
@@ -69,7 +69,7 @@ def test_a_worker_raises_the_class(case, catalog):
         error = failure_of(catalog(server.url, **model))
     assert type(error) is kind and isinstance(error, ModelError)
     assert (error.model, error.status) == ("tests/m@1", status)
-    assert getattr(error, "retry_after", None) == (2.0 if kind is curate.RateLimitError else None)
+    assert getattr(error, "retry_after", None) == (0.6 if kind is curate.RateLimitError else None)
     with pytest.raises(kind, match=message):
         raise error
 

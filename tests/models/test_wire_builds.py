@@ -20,7 +20,7 @@ WIRES = ("anthropic", "gemini")
 def catalog(tmp_path):
     """Writes a catalog whose only step asks the server for an answer to each of so many prompts."""
 
-    def write(use, url, *, rows=6, workers=2, respond=None, **model):
+    def write(use, url, *, rows=6, workers=1, respond=None, **model):
         lines = (json.dumps({"prompt": f"Name river {number}."}) + "\n" for number in range(rows))
         (tmp_path / "prompts.jsonl").write_text("".join(lines), "utf-8")
         source = {"use": "jsonl", "path": "prompts.jsonl", "kind": "prompt", "language": "en", "license": "CC0-1.0"}
@@ -102,9 +102,10 @@ def test_a_worker_raises_the_class(use, catalog):
             (gemini_error(504, "late", "DEADLINE_EXCEEDED"), curate.ServerTimeoutError),
         ],
     }
-    for reply, kind in refusals[use]:
+    for number, (reply, kind) in enumerate(refusals[use]):
         with FaultServer(lambda body, times, reply=reply: reply) as server, pytest.raises(curate.BuildError) as caught:
-            curate.build(catalog(use, server.url, rows=24))
+            # The first in a process of its own; how an error comes out of one does not depend on the protocol.
+            curate.build(catalog(use, server.url, rows=24, workers=1 if number else 2))
         assert type(caught.value) is kind and caught.value.model == "m-1@1"
 
 

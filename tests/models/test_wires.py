@@ -274,37 +274,36 @@ def test_a_refused_question_fails_alone_and_is_not_kept(name, reply, expected, f
 
 
 def test_retry_after_is_heeded_wherever_it_stands(hurry):
-    later = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
     waits = [
-        (Anthropic, anthropic_error(429, "wait", "rate_limit_error", retry_after="0.6"), 0.6),
+        (Anthropic, lambda: anthropic_error(429, "wait", "rate_limit_error", retry_after="0.3"), 0.3),
         (
             Anthropic,
-            anthropic_error(
+            lambda: anthropic_error(
                 429,
                 "wait",
                 "rate_limit_error",
                 **{
                     "anthropic-ratelimit-requests-remaining": "0",
-                    "anthropic-ratelimit-requests-reset": later,
+                    "anthropic-ratelimit-requests-reset": (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat(),
                     "anthropic-ratelimit-tokens-remaining": "5",
                     "anthropic-ratelimit-tokens-reset": "2100-01-01T00:00:00Z",
                 },
             ),
-            0.3,
+            0.4,
         ),
         (
             Gemini,
-            gemini_error(
+            lambda: gemini_error(
                 429,
                 "wait",
                 "RESOURCE_EXHAUSTED",
-                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.7s"},
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.4s"},
             ),
-            0.7,
+            0.4,
         ),
     ]
     for model, reply, least in waits:
-        with FaultServer(once(reply)) as server:
+        with FaultServer(lambda body, times, reply=reply: reply() if times == 1 else Reply("fine")) as server:
             assert load(model, server, retries=0).generate([ask("a")])[0].ok
             assert least <= server.times[1] - server.times[0]
 

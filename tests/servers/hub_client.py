@@ -14,11 +14,15 @@ from servers.hub import WRITER, Hub
 Rows = list[dict[str, Any]]
 
 CLIENT = """
-import dataclasses, json, os, sys
+import dataclasses, json, os, sys, time
 from pathlib import Path
+from types import SimpleNamespace
+import outputs.publishing.hub
 from curate.engine.store.store import Store
 from curate.errors import CurateError
 from outputs.publishing.publish import publish
+# Of a pause nobody learns more in its last nineteen twentieths.
+outputs.publishing.hub.time = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(seconds / 20))
 def go(store, name, to, token="", **more):
     os.environ.pop("HF_TOKEN", None)
     if token: os.environ["HF_TOKEN"] = token
