@@ -1,7 +1,7 @@
 """What ``translation_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a
 model; its speed.
 
-    python benchmarks/translation_quality.py all --data FOLDER         # damage | writing | judged |
+    python benchmarks/translation_quality.py all --data FOLDER         # damage | writing | encoders | judged |
         commentary | speed | all
 
 Prints Markdown. Pairs are of documents that ``train_translation_quality.py`` has not seen; what the aligner learns
@@ -21,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,41 @@ def writing(world: World, data: Path) -> None:
         ]
         found.append([name, len(pairs), *dropped])
     table("% of good pairs dropped, no model", ["written", "pairs", "defaults", "max_negation: 0.08"], found)
+
+
+# ------------------------------------------------------------------------------------------------------------ encoders
+def encoders(world: World, data: Path) -> None:
+    """Good pairs, wrong rows and neighbouring rows by a list of encoders, at one threshold."""
+    print("\n### Encoders by language pair")
+    names = ("use-multilingual", "e5-multilingual")
+    step = world.step("similarity", model=names)
+    few = world.model(names[0])
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for pair in good_pairs(data):
+        if pair.test and pair.source_language == "en" and pair.corpus != "xquad paragraphs":
+            groups[pair.target_language].append(pair)
+    found = []
+    for language, pairs in sorted(groups.items(), key=lambda item: (few.supports(item[0]) is False, item[0])):
+        chosen_ = sorted(pairs, key=lambda pair: number(pair.key))[:80]
+        following = {id(one): other for one, other in pairwise(pairs)}
+        sets = [
+            chosen_,
+            [
+                replace(one, target=other.target)
+                for one, other in zip(chosen_, [*chosen_[7:], *chosen_[:7]], strict=True)
+            ],
+            [replace(one, target=following.get(id(one), chosen_[0]).target) for one in chosen_],
+        ]
+        scores = [values(judged_by(step, rows_of(each), world, None)) for each in sets]
+        low = [share(each < least) for least in (0.5, LEAST) for each in scores]
+        found.append(
+            [language, names[0 if few.supports(language) else 1], *(f"{each.mean():.2f}" for each in scores), *low]
+        )
+    kinds = ("good", "wrong", "next row")
+    header = [f"{kind}: mean" for kind in kinds] + [
+        f"{kind}: % under {least}" for least in (0.5, LEAST) for kind in kinds
+    ]
+    table("80 pairs a language, from English", ["language", "encoder", *header], found)
 
 
 # -------------------------------------------------------------------------------------------------------------- judged
@@ -421,7 +457,9 @@ def speed(world: World, data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="+", choices=("damage", "writing", "judged", "commentary", "speed", "all"))
+    parser.add_argument(
+        "what", nargs="+", choices=("damage", "writing", "encoders", "judged", "commentary", "speed", "all")
+    )
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cap", type=int, default=12, help="pairs of each kind of damage, corpus and language")
     parser.add_argument("--scratch", type=Path, help="where vectors are kept from run to run")
@@ -434,6 +472,7 @@ def main() -> None:
         for name, run in (
             ("damage", None),
             ("writing", writing),
+            ("encoders", encoders),
             ("judged", judged),
             ("commentary", commentary),
             ("speed", speed),

@@ -3258,7 +3258,7 @@ class DatasetMethods:
     def similarity(
         self,
         *,
-        model: str = "use-multilingual",
+        model: str | Sequence[str] = "use-multilingual",
         between: Literal["parents", "sides"] | None = None,
         fields: Sequence[str] | None = None,
         combine: Literal["mean", "min"] = "mean",
@@ -3278,7 +3278,9 @@ class DatasetMethods:
         """Cross-lingual similarity of a row and its parent, or of a pair's two sides.
 
         Args:
-            model: The sentence encoder.
+            model: The sentence encoder; or several in order of preference, such as ``[labse, use-multilingual,
+                e5-multilingual]``: for each language pair the first that knows both languages, with cosines on one
+                scale (that of ``use-multilingual``).
             between: What is compared: a row with its first parent (of a row that ``redact`` or ``detect_language``
                 changed, that of the row before), or source with target.
             fields: The fields to compare with the parent's of the same name.
@@ -3465,7 +3467,7 @@ class DatasetMethods:
         table: str | None = None,
         pool: int = 20000,
         min_pool: int = 1000,
-        encoder: str | None = None,
+        encoder: str | Sequence[str] | None = None,
         identifier: str | None = None,
         min: float | None | Mapping[str, float | None] = 0.5,
         min_length: float | None | Mapping[str, float | None] = 0.3,
@@ -3507,7 +3509,10 @@ class DatasetMethods:
             pool: How many pairs of each language pair the aligner is trained on: those with the smallest ids, the
                 same on every run.
             min_pool: With fewer pairs of a language pair nothing is learnt, and there is no ``alignment``.
-            encoder: A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``.
+            encoder: A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``;
+                or several in order of preference, such as ``[labse, use-multilingual, e5-multilingual]``: for each
+                language pair the first that knows both languages, with cosines on one scale (that of
+                ``use-multilingual``).
             identifier: A language identifier (``fasttext``) for ``identified``.
             min: Minimum ``score``, or ``form`` where there is no ``score``.
             min_length: Minimum ``length``: below it something is missing.

@@ -73,14 +73,21 @@ class Step(Params):
         for parameter, names in self.named(Reference.MODEL).items():
             for name in names:
                 model = facts.model(name)
+                # Several encoders stand in for each other.
+                others = [facts.model(one) for one in names if one != name] if model.role is Role.ENCODER else []
                 # `user` is asked with `user_sampling`, if there is one.
                 sampling = getattr(self, f"{parameter}_sampling", None) or getattr(self, "sampling", None)
                 if model.role is Role.GENERATOR and isinstance(sampling, Sampling):
                     found = model.request_problems(sampling, top_logprobs=self.asks_logprobs())
                     problems += [f"{parameter}: the model '{name}': {one}" for one in found]
-                unknown = sorted(tag for tag in facts.languages or () if model.knows_language(tag) is False)
-                if unknown:
-                    problem = f"{parameter}: the model '{name}' does not know {', '.join(unknown)}"
+                unknown = sorted(
+                    tag
+                    for tag in facts.languages or ()
+                    if all(one.knows_language(tag) is False for one in (model, *others))
+                )
+                if unknown and (not others or name == names[-1]):
+                    who = f"the model '{name}' does" if not others else f"the models {', '.join(names)} do"
+                    problem = f"{parameter}: {who} not know {', '.join(unknown)}"
                     problems += [problem] if getattr(self, "strict", False) else []
                     generates = model.role is Role.GENERATOR
                     effect = "it is used anyway" if generates else "rows in it are not assessed"

@@ -16,6 +16,7 @@ import regex
 
 from curate.rows import languages
 from curate.text.numbers import WORTH_A_LOOK, Mention, mentions, number_words, said_in_words, spelled
+from curate.text.units import quantities
 
 _ROMAN = regex.compile(r"(?<![\p{L}\p{N}])(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\p{L}\p{N}])")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
@@ -158,6 +159,7 @@ def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[
             not each.values.isdisjoint(other.values)
             or (timed and each.hours and each.hours <= other.values)
             or (loose and _scaled(each, other.values))
+            or _converted(each, one, other)
         ):
             continue
         said = _otherwise(each, other.text, other.language, other.values, timed)
@@ -175,6 +177,13 @@ def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[
         ):
             excused[each.text] = None
     return tuple(missing), tuple(excused)
+
+
+def _converted(mention: Mention, one: _Side, other: _Side) -> bool:
+    """Whether the other side says the same in another unit."""
+    mine = list(quantities(mention, one.text))
+    theirs = (each for found in other.mentions for each in quantities(found, other.text)) if mine else ()
+    return any(quantity.converted(each) for each in theirs for quantity in mine)
 
 
 def _oftener(one: _Side, other: _Side) -> tuple[str, ...]:

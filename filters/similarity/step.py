@@ -18,9 +18,12 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, EncoderName, PerLanguage
+from curate.data_files import DataFile
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.ids import hash_texts
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
+from filters.calibration.anchors import ANCHORS
+from filters.calibration.encoders import Encoders, at_most_one
 from filters.calibration.file import CalibrationFile, PairThreshold, split_pair
 from filters.similarity.margin import Pools, make_sample, merge_samples, smallest
 from filters.similarity.sides import compares_own, sides, tags, without_blank
@@ -48,12 +51,15 @@ class Similarity(ScoreStep):
     tag: ClassVar[str] = "similarity"
     assesses: ClassVar[str] = "score"
     compares: ClassVar[bool] = True
+    package_data: ClassVar[tuple[DataFile, ...]] = (ANCHORS,)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Cross-lingual similarity of a row and its parent, or of a pair's two sides."
 
-    model: EncoderName = "use-multilingual"
-    """The sentence encoder."""
+    model: EncoderName | Annotated[tuple[EncoderName, ...], Field(min_length=1)] = "use-multilingual"
+    """The sentence encoder; or several in order of preference, such as ``[labse, use-multilingual, e5-multilingual]``:
+    for each language pair the first that knows both languages, with cosines on one scale (that of
+    ``use-multilingual``)."""
     between: Literal["parents", "sides"] | None = None
     """What is compared: a row with its first parent (of a row that ``redact`` or ``detect_language`` changed, that of
     the row before), or source with target. Default: sides for parallel rows, parents
@@ -116,6 +122,13 @@ class Similarity(ScoreStep):
             }
         return given
 
+    @model_validator(mode="after")
+    def _several_with_cosines(self) -> Similarity:
+        if isinstance(self.model, tuple) and (self.measure != "cosine" or self.calibration is not None):
+            what = "calibration" if self.calibration is not None else "measure: margin"
+            raise ValueError(f"{what}: it is for one encoder; write one as 'model', or leave it out")
+        return self
+
     def _trusts(self, one: PairThreshold) -> bool:
         return one.threshold is not None and one.verdict in ("trusted", self.trust)
 
@@ -150,9 +163,9 @@ class Similarity(ScoreStep):
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
         if not self.requires_fit:
             return None
-        encoder = self._encoder(context)
+        encoders = self._encoders(context)
         languages = tags(rows, self._sides(rows.kind), self._fields(rows.kind), context)
-        assessed = self._assessed(languages, encoder)
+        assessed = self._assessed(languages, encoders)
         pairs = (languages[0] + "\t" + languages[1]).filter(pl.Series(assessed))
         chosen = smallest([], self.pool)
         some = rows.take(assessed.tolist())
@@ -163,18 +176,18 @@ class Similarity(ScoreStep):
                 for field, (left, right) in texts.items()
             ]
             chosen = smallest([chosen, *parts], self.pool)
-        return make_sample(chosen, encoder)
+        return make_sample(chosen, encoders.only)
 
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         return merge_samples(samples, self.pool)
 
     # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
-        encoder = self._encoder(context)
+        encoders = self._encoders(context)
         pools = Pools(fitted, self.neighbours) if self.requires_fit else None
         languages = tags(rows, self._sides(rows.kind), self._fields(rows.kind), context)
-        assessed = self._assessed(languages, encoder)
-        self._warn(languages, assessed, encoder, context)
+        assessed = self._assessed(languages, encoders)
+        self._warn(languages, assessed, encoders, context)
         names = self._fields(rows.kind)
         scores = {name: np.full(len(rows), np.nan) for name in names}
         weights = {name: np.zeros(len(rows)) for name in names}
@@ -182,11 +195,15 @@ class Similarity(ScoreStep):
         pairs = np.asarray((languages[0] + "\t" + languages[1]).to_list(), dtype=object)
         index = np.flatnonzero(assessed)
         for block, texts in self._texts(rows.take(assessed.tolist()), context):
-            at = index[block]
-            for name, (left, right) in texts.items():
-                score, weight = _Pairs(left, right, pairs[at], name).measured(encoder, pools)
-                scores[name][at], weights[name][at] = score, weight
-                short[at] |= np.isnan(score) & (weight > 0)
+            here = index[block]
+            both = [(one, other) for one, _, other in (pair.partition("\t") for pair in pairs[here])]
+            for encoder, places in encoders.groups(both):
+                at = here[places]
+                for name, (left, right) in texts.items():
+                    found = _Pairs(left.gather(places), right.gather(places), pairs[at], name)
+                    score, weight = found.measured(encoder, pools)
+                    scores[name][at], weights[name][at] = score, weight
+                    short[at] |= np.isnan(score) & (weight > 0)
         every = np.stack([scores[name] for name in names])
         weight = np.where(np.isnan(every), 0.0, np.stack([weights[name] for name in names]))
         if self.combine == "min":
@@ -244,47 +261,44 @@ class Similarity(ScoreStep):
         return pl.when(calibrated).then(thresholds).otherwise(numbers)
 
     # ------------------------------------------------------------------------------------------------------------ parts
-    def _encoder(self, context: Context) -> Encoder:
-        encoder: Encoder = context.model(self.model)
+    def _encoders(self, context: Context) -> Encoders:
+        encoders = Encoders(self.model, context)
         # A threshold set in the catalog is the user's own calibration; the built-in default is not.
         calibrated = self.calibration is not None and self.min.default is not None
-        if (
-            self.measure == "cosine"
-            and not getattr(encoder, "absolute", True)
-            and not (self.allow_uncalibrated or calibrated)
-        ):
+        if self.measure == "cosine" and not encoders.absolute and not (self.allow_uncalibrated or calibrated):
             raise StepError(
-                f"similarity: the cosines of model '{self.model}' have no absolute meaning (unrelated texts reach .8 "
-                "and more); write 'measure: margin', calibrate the model ('min: calibrated'), or write "
-                "'allow_uncalibrated: true' to compare them anyway"
+                f"similarity: the cosines of model {encoders} have no absolute meaning (unrelated texts reach .8 and "
+                f"more); write 'model: [{self.model}]' for cosines on the common scale, 'measure: margin', calibrate "
+                "the model ('min: calibrated'), or write 'allow_uncalibrated: true' to compare them anyway"
             )
-        if self.calibration is not None and self.calibration.model != context.model_name(self.model):
+        name = encoders.names[0]
+        if self.calibration is not None and self.calibration.model != context.model_name(name):
             raise StepError(
-                f"similarity: the calibration was made for {self.calibration.model}, and model '{self.model}' is "
-                f"{context.model_name(self.model)}; make one for it: curate calibrate {self.model} --out FILE"
+                f"similarity: the calibration was made for {self.calibration.model}, and model '{name}' is "
+                f"{context.model_name(name)}; make one for it: curate calibrate {name} --out FILE"
             )
-        return encoder
+        return encoders
 
-    def _assessed(self, languages: tuple[pl.Series, pl.Series], encoder: Encoder) -> npt.NDArray[np.bool_]:
+    def _assessed(self, languages: tuple[pl.Series, pl.Series], encoders: Encoders) -> npt.NDArray[np.bool_]:
         pairs = list(zip(*(side.to_list() for side in languages), strict=True))
         known = {
-            (left, right): left is not None and right is not None and self._is_assessed(left, right, encoder)
+            (left, right): left is not None and right is not None and self._is_assessed(left, right, encoders)
             for left, right in set(pairs)
         }
         return np.fromiter((known[pair] for pair in pairs), bool, len(pairs))
 
-    def _is_assessed(self, left: str, right: str, encoder: Encoder) -> bool:
+    def _is_assessed(self, left: str, right: str, encoders: Encoders) -> bool:
         """Whether a language pair is scored: by the calibration where one applies, else by what the encoder
         supports."""
         if self.min[right] == _CALIBRATED:
             return self._calibrated(left, right) is not None
-        return encoder.supports(left) and encoder.supports(right)
+        return encoders.find(left, right) is not None
 
     def _warn(
         self,
         languages: tuple[pl.Series, pl.Series],
         assessed: npt.NDArray[np.bool_],
-        encoder: Encoder,
+        encoders: Encoders,
         context: Context,
     ) -> None:
         missing: Counter[str] = Counter()
@@ -295,9 +309,9 @@ class Similarity(ScoreStep):
             if self.min[right] == _CALIBRATED:
                 pairs[left, right] += 1
             elif not ok:
-                missing.update({tag for tag in (left, right) if not encoder.supports(tag)})
+                missing.update(encoders.unknown(left, right))
         for tag, count in sorted(missing.items()):
-            message = f"similarity: model '{self.model}' does not support '{tag}': {count} rows not assessed"
+            message = f"similarity: model {encoders} does not support '{tag}': {count} rows not assessed"
             if self.strict:
                 raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
             context.warn(message)
@@ -365,7 +379,7 @@ class _Pairs:
         distinct = {one: number for number, one in enumerate(dict.fromkeys([*sides[0], *sides[1]]))}
         vectors = encoder.encode(list(distinct))
         x, y = (vectors[[distinct[one] for one in side]] for side in sides)
-        cosine = np.einsum("ij,ij->i", x, y, dtype=np.float64)
+        cosine = at_most_one(encoder, np.einsum("ij,ij->i", x, y, dtype=np.float64))
         if pools is None:
             score[both] = cosine
         else:

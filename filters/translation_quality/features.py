@@ -17,6 +17,7 @@ from curate.text import negation, number_match
 from curate.text import segmentation as text
 from curate.text.markup import kept
 from curate.text.masks import lower_capitals, mask
+from filters.calibration.encoders import Encoders, at_most_one
 from filters.translation_quality import names as name_check
 from filters.translation_quality import sentence_alignment, shape
 from filters.translation_quality import text as text_checks
@@ -152,7 +153,35 @@ def _same(expected: str, label: str) -> bool:
     return languages.base(expected) == languages.base(label) or languages.accepts(expected, label)
 
 
+_BY_ENCODER = ("similarity", "coverage", "missing_sentence", "name_similarity")
+
+
 def encoded(
+    source: pl.Series,
+    target: pl.Series,
+    tags: tuple[Sequence[str], Sequence[str]],
+    assessed: npt.NDArray[np.bool_],
+    own: Mapping[tuple[str, str], float],
+    names: name_check.Unmatched | None,
+    encoders: Encoders,
+) -> dict[str, Floats]:
+    """The findings of the encoders, each for its language pairs; NaN where not assessed.
+
+    ``similarity``: the cosine of both sides. ``coverage``: the lowest, over all their sentences, of the highest cosine
+    with a sentence of the other side (or two consecutive ones); NaN where both have one sentence. ``missing_sentence``:
+    see :mod:`filters.translation_quality.sentence_alignment`. ``name_similarity``: see
+    :func:`filters.translation_quality.names.name_similarity`.
+    """
+    source, target = lower_capitals(source), lower_capitals(target)
+    found: dict[str, Floats] = {}
+    for encoder, places in encoders.groups(list(zip(*tags, strict=True))):
+        mine = np.isin(np.arange(len(source)), places)
+        for name, values in _encoded(source, target, tags, assessed & mine, own, names, encoder).items():
+            found[name] = np.where(mine, values, found.get(name, np.nan))
+    return found or dict.fromkeys(_BY_ENCODER, np.full(len(source), np.nan))
+
+
+def _encoded(
     source: pl.Series,
     target: pl.Series,
     tags: tuple[Sequence[str], Sequence[str]],
@@ -161,14 +190,6 @@ def encoded(
     names: name_check.Unmatched | None,
     encoder: Encoder,
 ) -> dict[str, Floats]:
-    """The findings of an encoder, NaN where not assessed.
-
-    ``similarity``: the cosine of both sides. ``coverage``: the lowest, over all their sentences, of the highest cosine
-    with a sentence of the other side (or two consecutive ones); NaN where both have one sentence. ``missing_sentence``:
-    see :mod:`filters.translation_quality.sentence_alignment`. ``name_similarity``: see
-    :func:`filters.translation_quality.names.name_similarity`.
-    """
-    source, target = lower_capitals(source), lower_capitals(target)
     name_similarity = np.full(len(source), np.nan)
     if names is not None:
         latin = [np.asarray([name_check.is_latin(tag) for tag in side], bool) for side in tags]
@@ -190,7 +211,7 @@ def encoded(
         distinct.update(dict.fromkeys(one for side in pieces for row in side for one in row))
         vectors = dict(zip(distinct, encoder.encode(list(distinct)), strict=True))
         left, right = (np.stack([vectors[one] for one in side]) for side in texts)
-        whole[at] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+        whole[at] = at_most_one(encoder, np.einsum("ij,ij->i", left, right, dtype=np.float64))
         for number in several:
             sides = [side[number] for side in pieces]
             if sides[0] and sides[1]:
@@ -201,7 +222,7 @@ def encoded(
         usual = _usual(tags, own)
         alignments = sentence_alignment.align((pieces[0], pieces[1]), [usual[row] for row in at.tolist()], vectors)
         gap[at] = [one.missing_sentence for one in alignments]
-    return {"similarity": whole, "coverage": least, "missing_sentence": gap, "name_similarity": name_similarity}
+    return dict(zip(_BY_ENCODER, (whole, least, gap, name_similarity), strict=True))
 
 
 def _usual(tags: tuple[Sequence[str], Sequence[str]], own: Mapping[tuple[str, str], float]) -> list[float]:

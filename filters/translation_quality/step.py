@@ -30,12 +30,14 @@ from curate.catalog.params import (
 )
 from curate.data_files import DataFile
 from curate.rows import Kind, main_fields, unknown_fields
-from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
+from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep, StepError
 from curate.text import negation
 from curate.text.boilerplate import COMMENTARY
 from curate.text.length_ratio import LENGTHS
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
+from filters.calibration.anchors import ANCHORS
+from filters.calibration.encoders import Encoders
 from filters.similarity.sides import Sides, compares_own, sides, without_blank
 from filters.translation_quality import alignment, features
 from filters.translation_quality.classifier import WEIGHTS
@@ -70,8 +72,8 @@ class TranslationQuality(ScoreStep):
     tag: ClassVar[str] = "translation_quality"
     assesses: ClassVar[str] = "score"
     compares: ClassVar[bool] = True
-    package_data: ClassVar[tuple[DataFile, ...]] = (COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
-    version: ClassVar[int] = 4
+    package_data: ClassVar[tuple[DataFile, ...]] = (ANCHORS, COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = (
         "Translation quality: lengths, copies, numbers, names, negations, markup, commentary, alignment."
     )
@@ -97,8 +99,10 @@ class TranslationQuality(ScoreStep):
     run."""
     min_pool: Annotated[int, Field(ge=20)] = 1_000
     """With fewer pairs of a language pair nothing is learnt, and there is no ``alignment``."""
-    encoder: EncoderName | None = None
-    """A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``."""
+    encoder: EncoderName | Annotated[tuple[EncoderName, ...], Field(min_length=1)] | None = None
+    """A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``; or several in
+    order of preference, such as ``[labse, use-multilingual, e5-multilingual]``: for each language pair the first that
+    knows both languages, with cosines on one scale (that of ``use-multilingual``)."""
     identifier: IdentifierName | None = None
     """A language identifier (``fasttext``) for ``identified``."""
 
@@ -299,12 +303,17 @@ class TranslationQuality(ScoreStep):
             )
             values["identified"] = features.identified(target, both, identifier)
         if "similarity" in self.checks and self.encoder is not None:
-            encoder = self._encoder(context)
+            encoders = self._encoders(context)
             assessed = self._mark_unsupported(
-                both, encoder.supports, "similarity", f"model '{self.encoder}'", missing, unsupported, len(at)
+                both, encoders.supports, "similarity", f"model {encoders}", missing, unsupported, len(at)
             )
+            for row, pair in enumerate(zip(*both, strict=True)):
+                if assessed[row] and encoders.find(*pair) is None:
+                    assessed[row] = False
+                    missing[row].append("similarity")
+                    unsupported[f"model {encoders}", "-".join(pair)] += 1
             lengths = lexicon.lengths if lexicon else {}
-            by_encoder = features.encoded(source, target, both, assessed, lengths, findings.names, encoder)
+            by_encoder = features.encoded(source, target, both, assessed, lengths, findings.names, encoders)
             if "sentences" in self.checks:
                 values["missing_sentence"] = np.where(
                     np.isnan(by_encoder["missing_sentence"]), values["missing_sentence"], by_encoder["missing_sentence"]
@@ -348,14 +357,14 @@ class TranslationQuality(ScoreStep):
             )
         return result
 
-    def _encoder(self, context: Context) -> Encoder:
-        encoder: Encoder = context.model(self.encoder or "")
-        if not getattr(encoder, "absolute", True):
+    def _encoders(self, context: Context) -> Encoders:
+        encoders = Encoders(self.encoder or "", context)
+        if not encoders.absolute:
             raise StepError(
-                f"translation_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another "
-                "encoder here, and this one in the step 'similarity' with 'measure: margin'"
+                f"translation_quality: the cosines of model {encoders} have no absolute meaning; write 'encoder: "
+                f"[{self.encoder}]' for cosines on the common scale"
             )
-        return encoder
+        return encoders
 
     def _frame(self, fields: Sequence[Findings], size: int) -> pl.DataFrame:
         """The worst over the fields, column by column."""

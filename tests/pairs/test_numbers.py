@@ -11,6 +11,15 @@ from curate.text.numbers import han_value, mentions
 
 SAME = [
     ("en", "zh", "1. Wash 15 apples.\n2. Cut them.\n3. Cook them.", "• 洗15个苹果。\n• 切开。\n• 煮熟。"),
+    ("en", "de", "It is 5 miles away.", "Es ist 8 km entfernt."),
+    ("en", "zh", "The city is 100 miles away.", "这座城市在160公里外。"),
+    ("en", "es", "Heat the oven to 350 °F.", "Caliente el horno a 175 °C."),
+    ("en", "zh", "It was 86 degrees Fahrenheit.", "当时是30摄氏度。"),
+    ("en", "zh", "It was 86 degrees Fahrenheit.", "当时是摄氏30度。"),
+    ("en", "ja", "She weighs 110 pounds.", "彼女の体重は50キロです。"),
+    ("en", "ru", "He is 6 feet tall.", "Его рост 1,8 метра."),
+    ("en", "ar", "It takes 10 gallons of water.", "يحتاج إلى ٣٨ لترا من الماء."),
+    ("hi", "en", "गाँव २४ किलोमीटर दूर है।", "The village is 15 miles away."),
     ("en", "ar", "Bring (1) salt, (2) oil and (3) 25 eggs.", "أحضر الملح والزيت و٢٥ بيضة."),
     ("hi", "en", "१. नमक\n२. तेल\n\n१. १५ अंडे", "- salt\n- oil\n\n- 15 eggs"),
     ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.234,50 Dollar."),
@@ -54,6 +63,10 @@ OTHER = [
     ("en", "ko", "It sold 250,000 copies.", "26만 부가 팔렸다."),
     ("en", "ru", "The train leaves at 10:45.", "Поезд отходит в 10:25."),
     ("en", "my", "Room 84", "အခန်း ၈၅"),
+    ("en", "de", "It is 5 miles away.", "Es ist 9 km entfernt."),
+    ("en", "de", "It is 5 miles away.", "Es ist 8 Meilen entfernt."),
+    ("en", "fr", "It weighs 5 pounds.", "Il fait 8 km."),
+    ("en", "es", "It was 86 °F.", "Hacía 36 °C."),
 ]  # fmt: skip
 
 

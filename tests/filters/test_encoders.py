@@ -1,0 +1,127 @@
+"""Several encoders as one: each language pair has the first that knows both languages, and all cosines one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from curate.models.embedding.use_multilingual import UseMultilingual
+from curate.rows import Kind
+from filters.calibration.anchors import shipped_anchors
+from filters.calibration.encoders import TRANSLATED, UNRELATED, Encoders
+from filters.similarity.step import Similarity
+from filters.translation_quality.step import TranslationQuality
+
+KEYS = {text: key for texts in shipped_anchors().texts.values() for key, text in texts.items()}
+
+
+class Narrow:
+    """An encoder whose cosines are all high, as those of the e5 family are; translations are a little nearer."""
+
+    dimensions = 64
+    absolute = False
+
+    def __init__(self, languages: Sequence[str], common: float) -> None:
+        self._languages, self._common = languages, common
+        self.encoded: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        self.encoded += texts
+        vectors = np.zeros((len(texts), 64), np.float32)
+        for row, text in enumerate(texts):
+            if text.strip():
+                seed = sum(map(ord, KEYS.get(text, text))) + 31 * len(KEYS.get(text, text))
+                own = np.random.default_rng(seed).standard_normal(64)
+                noise = np.random.default_rng(sum(map(ord, text))).standard_normal(64)
+                vectors[row] = own + 0.5 * noise
+                vectors[row, 0] += self._common
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    def supports(self, language: str) -> bool:
+        return language in self._languages
+
+
+def pairs(make: Any, tag: str, shift: int = 0) -> Any:
+    left, right = shipped_anchors().pair("en", tag, 40)
+    return make(
+        Kind.PARALLEL,
+        [
+            {"source_language": "en", "language": tag, "source": left[at], "target": right[(at + shift) % len(left)]}
+            for at in range(len(left))
+        ],
+    )
+
+
+@pytest.fixture
+def models() -> dict[str, Narrow]:
+    return {"few": Narrow(["en", "de"], 2), "wide": Narrow(["en", "de", "sw", "hi", "gl"], 25)}
+
+
+@pytest.fixture
+def several(work_context: Any, models: dict[str, Narrow]) -> Any:
+    return work_context(models=models)
+
+
+def test_each_pair_has_the_first_encoder_that_knows_it_and_all_have_one_scale(
+    make: Any, several: Any, models: dict[str, Narrow]
+) -> None:
+    step = Similarity(model=("few", "wide"))
+    for tag, encoder in (("de", "few"), ("sw", "wide"), ("hi", "wide")):
+        for model in models.values():
+            model.encoded.clear()
+        good, wrong = (step.score(pairs(make, tag, by), several, None)["score"].to_numpy() for by in (0, 7))
+        assert {name for name, model in models.items() if model.encoded} == {encoder}
+        assert good.mean() == pytest.approx(TRANSLATED, abs=0.03)
+        assert wrong.mean() == pytest.approx(UNRELATED, abs=0.05)
+        assert (good <= 1).all() and (good > wrong).mean() > 0.95
+
+
+def test_equal_texts_have_one_and_empty_ones_zero(make: Any, several: Any) -> None:
+    rows = make(
+        Kind.PARALLEL,
+        [
+            {"source_language": "en", "language": "sw", "source": "Same", "target": "Same"},
+            {"source_language": "en", "language": "sw", "source": "Same", "target": " "},
+        ],
+    )
+    assert Similarity(model=("few", "wide")).score(rows, several, None)["score"].to_list() == [1.0, 0.0]
+
+
+def test_what_none_of_them_knows_is_not_assessed_and_told_once(make: Any, several: Any) -> None:
+    rows = make(Kind.PARALLEL, [{"source_language": "en", "language": "yo", "source": "One", "target": "Kan"}] * 3)
+    found = Similarity(model=("few", "wide")).score(rows, several, None)
+    assert found["score"].to_list() == [None] * 3
+    assert several.warnings == ["similarity: model 'few', 'wide' does not support 'yo': 3 rows not assessed"]
+
+
+def test_a_language_without_anchors_has_the_scale_of_others(several: Any) -> None:
+    encoder = Encoders(("few", "wide"), several).find("en", "gl")
+    assert encoder is not None
+    one, other = encoder.encode(["A text", "Another"])
+    assert abs(float(one @ other)) < 0.5
+
+
+def test_translation_quality_takes_the_same_list(make: Any, several: Any) -> None:
+    step = TranslationQuality(encoder=("few", "wide"))
+    good, wrong = (step.score(pairs(make, "sw", by), several, None) for by in (0, 7))
+    assert good["similarity"].mean() > 0.7 and wrong["similarity"].mean() < 0.2
+    assert good["score"].mean() > wrong["score"].mean() + 0.2
+
+
+def test_the_embedded_encoder_keeps_its_scale(make: Any, work_context: Any, tmp_path: Any) -> None:
+    use = UseMultilingual().load(cache=None, threads=1)
+    context = work_context(models={"use-multilingual": use})
+    rows = pairs(make, "de")
+    alone = Similarity().score(rows, context, None)["score"].to_numpy()
+    listed = Similarity(model=("use-multilingual",)).score(rows, context, None)["score"].to_numpy()
+    assert np.abs(alone - listed).max() < 0.12
+    assert np.corrcoef(alone, listed)[0, 1] > 0.97
+
+
+def test_a_margin_and_a_calibration_are_for_one_encoder() -> None:
+    with pytest.raises(ValidationError, match="measure: margin: it is for one encoder"):
+        Similarity(model=("few", "wide"), measure="margin")
