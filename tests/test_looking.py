@@ -98,7 +98,7 @@ def test_why_tells_steps_scores_and_the_thresholds_of_the_language(built):
     assert [one["text"] for one in found.parents] == [ENGLISH["sky"]]
     said = str(found)
     assert "ar.jsonl:1; licence CC0-1.0" in said and "parent " in said and "english:sky" in said
-    assert 'lang="ar" dir="auto"' in found._repr_html_()
+    assert 'lang="ar" dir="rtl"' in found._repr_html_()
     older = [fate for fate in found.fates if fate.dataset == "talk" and "latest" not in fate.refs]
     assert len(older) == 1 and not older[0].steps
 

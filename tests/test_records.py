@@ -67,7 +67,10 @@ def test_changed_words_are_marked_in_every_script(language, old, new, removed, a
     shown = plain([Record("", tuple(beside(row(language, chat(old)), row(language, chat(new)))))], 100)
     assert f"[-{removed}-]{{+{added}+}}" in shown
     page = html([Record("", tuple(beside(row(language, chat(old)), row(language, chat(new)))))])
-    assert f"<del>{removed}</del><ins>{added}</ins>" in page and f'lang="{language}" dir="auto"' in page
+    assert (
+        f"<del>{removed}</del><ins>{added}</ins>" in page
+        and f'lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}"' in page
+    )
 
 
 def test_a_translation_is_shown_beside_its_original_unmarked():

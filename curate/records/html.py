@@ -1,14 +1,14 @@
-"""Records as HTML that needs nothing else: every text escaped, with its language, in its own
-direction; what would turn lines round is written out."""
+"""Records as HTML that needs nothing else, for notebooks and pages of their own (:mod:`curate.records.markup` escapes
+every text)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from html import escape
+from collections.abc import Iterable
+from itertools import groupby
 
 from curate.records.marks import Mark
+from curate.records.markup import Html, direction, html_language, joined, tag
 from curate.records.record import Entry, Record
-from curate.terminal import visible
 
 _STYLE = """
 .curate-records{font:15px/1.5 system-ui,sans-serif;max-width:60em}
@@ -20,7 +20,9 @@ _STYLE = """
 .curate-records dd{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 .curate-records ins{background:#2a84;text-decoration:underline}
 .curate-records del{background:#c334;text-decoration:line-through}
-.curate-records small{opacity:.75}
+.curate-records small,.curate-records .sign{opacity:.75}
+.curate-records .sign{font:.75em ui-monospace,monospace;border:1px solid;border-radius:.2em;padding:0 .2em}
+.curate-records .sign{direction:ltr;unicode-bidi:isolate}
 @media(max-width:40em){.curate-records dl{grid-template-columns:1fr}}
 """
 _TAGS = {Mark.REMOVED: "del", Mark.ADDED: "ins", Mark.NOTE: "small"}
@@ -32,44 +34,32 @@ def html(records: Iterable[Record], title: str | None = None) -> str:
     Args:
         title: of a whole page; without one, a fragment for a notebook.
     """
-    body = f'<div class="curate-records"><style>{_STYLE}</style>{"".join(map(_section, records))}</div>'
+    body = tag("div", Html(f"<style>{_STYLE}</style>"), map(_section, records), class_="curate-records")
     if title is None:
         return body
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_safe(title)}</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<style>:root{color-scheme:light dark}</style>"
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"</head><body><h1>{_safe(title)}</h1>{body}</body></html>\n"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("title", title),
+        tag("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        Html("<style>:root{color-scheme:light dark}</style>"),
+        tag("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
     )
+    return f"<!doctype html>{tag('html', head, tag('body', tag('h1', title), body), lang='en')}\n"
 
 
-def _section(record: Record) -> str:
-    return f"<section><h3>{_safe(record.title)}</h3>{''.join(_parts(record))}</section>"
+def _section(record: Record) -> Html:
+    """A record; entries that follow each other are one list."""
+    parts: list[Html] = []
+    for nested, some in groupby(record.entries, lambda one: isinstance(one, Record)):
+        shown = [_section(one) if isinstance(one, Record) else _entry(one) for one in some]
+        parts += shown if nested else [tag("dl", shown)]
+    return tag("section", tag("h3", record.title), parts)
 
 
-def _parts(record: Record) -> Iterator[str]:
-    open_ = False
-    for one in record.entries:
-        if isinstance(one, Record):
-            yield "</dl>" if open_ else ""
-            open_ = False
-            yield _section(one)
-            continue
-        yield "" if open_ else "<dl>"
-        open_ = True
-        yield f"<dt>{_safe(one.label)}</dt>{_text(one)}"
-    yield "</dl>" if open_ else ""
-
-
-def _text(entry: Entry) -> str:
-    parts = []
-    for mark, text in entry.text:
-        tag = _TAGS.get(mark)
-        parts.append(f"<{tag}>{_safe(text)}</{tag}>" if tag else _safe(text))
-    language = f' lang="{_safe(entry.language)}" dir="auto"' if entry.language else ""
-    return f"<dd{language}>{''.join(parts)}</dd>"
-
-
-def _safe(text: str) -> str:
-    return escape(visible(text))
+def _entry(entry: Entry) -> Html:
+    said = [tag(_TAGS[mark], part) if mark in _TAGS else part for mark, part in entry.text]
+    if not entry.language:
+        return joined(tag("dt", entry.label), tag("dd", said))
+    way = direction(entry.plain, entry.language)
+    return joined(tag("dt", entry.label), tag("dd", said, lang=html_language(entry.language), dir=way))

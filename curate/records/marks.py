@@ -11,6 +11,8 @@ from curate.text.words import RUN, pieces
 
 LONGEST = 2_000
 """Characters of a text that are compared and shown; longer texts are cut."""
+ALIKE = 0.3
+"""Texts that share fewer of their words than this are shown unmarked."""
 _BEFORE = 80
 _CLUSTER = regex.compile(r"\X")
 
@@ -56,8 +58,6 @@ def marked(old: str, new: str, language: str = UNKNOWN) -> Pieces:
     Args:
         language: of both texts; it decides where words end.
     """
-    from rapidfuzz.distance import Indel
-
     if old == new:
         return cut(new)
     same = _common(old, new)
@@ -67,7 +67,19 @@ def marked(old: str, new: str, language: str = UNKNOWN) -> Pieces:
         found.append((Mark.NOTE, f"{start:,} characters the same …"))
         old, new = old[start:], new[start:]
     shown = [_whole(text, LONGEST) for text in (old, new)]
-    left, right = (_words(text, language) for text in shown)
+    found += differences(shown[0], shown[1], language)
+    rest = [len(text) - len(part) for text, part in zip((old, new), shown, strict=True)]
+    if any(rest):
+        found.append((Mark.NOTE, f"… not shown: {rest[0]:,} more characters before, {rest[1]:,} after the change"))
+    return tuple(found)
+
+
+def differences(old: str, new: str, language: str = UNKNOWN) -> list[tuple[Mark, str]]:
+    """Both texts in one, whole, with what was removed and added marked."""
+    from rapidfuzz.distance import Indel
+
+    left, right = (_words(text, language) for text in (old, new))
+    found: list[tuple[Mark, str]] = []
     gone: list[str] = []
     here: list[str] = []
     for step in Indel.opcodes(left, right):
@@ -78,11 +90,7 @@ def marked(old: str, new: str, language: str = UNKNOWN) -> Pieces:
         found += _changed(gone, here)
         gone, here = [], []
         found.append((Mark.SAME, "".join(right[step.dest_start : step.dest_end])))
-    found += _changed(gone, here)
-    rest = [len(text) - len(part) for text, part in zip((old, new), shown, strict=True)]
-    if any(rest):
-        found.append((Mark.NOTE, f"… not shown: {rest[0]:,} more characters before, {rest[1]:,} after the change"))
-    return tuple(found)
+    return found + _changed(gone, here)
 
 
 def _common(old: str, new: str) -> int:

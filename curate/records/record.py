@@ -8,12 +8,9 @@ from typing import Any
 
 import orjson
 
-from curate.records.marks import Mark, Pieces, cut, likeness, marked
+from curate.records.marks import ALIKE, Mark, Pieces, cut, likeness, marked
 from curate.rows.fields import message_text, parents_of
 from curate.rows.kinds import MEDIA, Kind, kind_of, message_columns, required_columns
-
-_ALIKE = 0.3
-"""Texts that share fewer of their words than this are shown one after the other, unmarked."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def beside(old: Row, new: Row, *, before: bool = True) -> list[Entry]:
     for label, was, now, language, other in _paired(texts(old), texts(new)):
         if was == now and language == other:
             continue
-        if was is not None and now is not None and language == other and likeness(was, now, language) >= _ALIKE:
+        if was is not None and now is not None and language == other and likeness(was, now, language) >= ALIKE:
             found.append(Entry(label, marked(was, now, language), language))
             continue
         both = before and was is not None and now is not None

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import langcodes
 import polars as pl
 
 from curate.engine.planning.estimate import last_estimate
 from curate.engine.store.store import Store
 from curate.errors import CurateError, ExportError
+from curate.records.conversation import Own
+from curate.records.markup import Html, language_name, tag
 from curate.rows import Kind
 from curate.steps import Registry
 from curate.steps.outputs import Version
@@ -26,14 +27,16 @@ from outputs.licensing.licenses import LicenseDatabase, load_licenses
 from outputs.report import accounts, findings, sections
 from outputs.report.data import Survey, first_pass, second_pass
 from outputs.report.examples import examples
-from outputs.report.markup import Html
 from outputs.report.page import page, rows_section
+from outputs.report.records import record, summary
 from outputs.report.representation import representation
-from outputs.report.rows import RELATED, TEXT, fetch, look_up, related, shaped
+from outputs.report.rows import fetch, look_up, related
 from outputs.report.thresholds import Limit, ProbedRow, limits
 
 SAMPLE = 300
 _OWN_LANGUAGES = 12
+_TEXT = 6_000
+"""Characters shown of each text of a row."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,9 @@ def report(
     languages = _languages(survey)
     thresholds = _limits(version, survey, registry)
     second_pass(survey, thresholds, languages[:_OWN_LANGUAGES])
-    text, drawn = _page(store, version, survey, thresholds, languages, name, seed, book or load_licenses(), registry)
+    text, drawn = _page(
+        store, version, survey, thresholds, languages, name, seed, book or load_licenses(), registry, labels
+    )
     data = text.encode("utf-8", "replace")
     _write(path, data)
     return Reported(version.name, version.version, path, len(data), *drawn)
@@ -134,6 +139,7 @@ def _page(
     seed: int,
     book: LicenseDatabase,
     registry: Registry,
+    labels: Sequence[str],
 ) -> tuple[str, tuple[int, int]]:
     places = [survey.sample, survey.asked, survey.hits, survey.borders, *(one["members"] for one in survey.clusters)]
     places_shown = list(
@@ -142,7 +148,6 @@ def _page(
     rows = fetch(survey.files, places_shown)
     sampled = [rows[place] for place in survey.sample.select("file", "row").rows()] if survey.sample.height else []
     relatives = look_up(store, version, survey.files, related(rows.values()))
-    ours = {row["id"] for row in rows.values()}
     funnel = version.manifest["funnel"]
     tags = {
         *languages,
@@ -171,36 +176,47 @@ def _page(
         ("recipe", "Recipe", accounts.recipe(version, _summaries(version, registry))),
     ]
     drawn = (survey.sample.filter(pl.col("step") == "").height, survey.sample.filter(pl.col("step") != "").height)
-    by_score: dict[str, dict[str, list[list[Any]]]] = {}
-    for limit in thresholds:
-        by_score.setdefault(limit.score, {}).setdefault(limit.language, []).append(
-            [limit.reason, limit.side, limit.value, limit.alone]
-        )
-    data = {
-        "rows": [shaped(rows[place], TEXT) for place in places_shown],
-        "related": {one: shaped(row, RELATED) for one, row in relatives.items() if one not in ours},
-        "limits": by_score,
-        "names": names | {row["language"]: language_name(row["language"]) for row in relatives.values()},
-        "counts": [[*key, count] for key, count in sorted(survey.strata.items())],
-    }
+    counts = [[*key, count] for key, count in sorted(survey.strata.items())]
+    records = _records([rows[place] for place in places_shown], relatives, thresholds, labels)
     lead = (
         f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version "
         f"{version.version}."
     )
     shown = [(key, title, content) for key, title, content in parts if content is not None]
     sources = sorted({source for source, _ in survey.sources})
-    section = rows_section(survey.strata, names, sources, drawn, name, seed)
-    return page(version, shown, section, data, [lead]), drawn
+    section = rows_section(survey.strata, names, sources, records, drawn, name, seed)
+    return page(version, shown, section, {"counts": counts}, [lead]), drawn
 
 
-def language_name(tag: str) -> str:
-    """The English name of a language; the tag itself if unknown."""
-    if tag == "und":
-        return "unknown language"
-    try:
-        return str(langcodes.Language.get(tag).display_name("en"))
-    except (ValueError, LookupError):
-        return tag
+def _records(
+    rows: Sequence[Mapping[str, Any]],
+    relatives: Mapping[str, Mapping[str, Any]],
+    thresholds: Sequence[Limit],
+    labels: Sequence[str],
+) -> dict[str, list[Html]]:
+    """The records of kept and of dropped rows, with what the script filters them by."""
+    of_language: dict[str, list[Limit]] = {}
+    for limit in thresholds:
+        of_language.setdefault(limit.language, []).append(limit)
+    own = Own(most=_TEXT)
+    ids = {row["id"] for row in rows}
+    made: dict[str, list[Html]] = {"kept": [], "dropped": []}
+    for row in rows:
+        limits = of_language.get(row["language"], [])
+        box = tag(
+            "details",
+            tag("summary", summary(row)),
+            record(row, limits, (), relatives, lambda one: f"#row={one}" if one in ids else None, labels, own),
+            class_="row",
+            data_id=row["id"],
+            data_language=row["language"],
+            data_step=row.get("step") or "",
+            data_reason=row.get("reason") or "",
+            data_source=row["lineage"]["source"],
+            data_place=f"{row['lineage']['source_id']} {row['group_id']}",
+        )
+        made["dropped" if row.get("step") else "kept"].append(box)
+    return made
 
 
 def _summaries(version: Version, registry: Registry) -> dict[str, str]:
@@ -225,4 +241,4 @@ def _write(path: Path, data: bytes) -> None:
         raise ExportError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-__all__ = ["Reported", "language_name", "report"]
+__all__ = ["Reported", "report"]

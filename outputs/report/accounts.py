@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from curate.records.markup import Html, table, tag
 from curate.steps.outputs import Version
 from outputs.licensing.gate import Verdict, lines
-from outputs.report.markup import Html, table, tag
 from outputs.report.sections import MOST, count, cut, language_cell, section, to_rows
 
 _UNITS = 20

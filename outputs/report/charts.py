@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from outputs.report.markup import Html, joined, tag
+from curate.records.markup import Html, joined, tag
 
 _SORTS = ("kept", "dropped", "other")
 _WIDE, _HIGH, _WIDEST = 600, 100, 60

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from curate.records.markup import Html, tag
 from outputs.report.findings import link
-from outputs.report.markup import Html, tag
 from outputs.report.sections import section
 
 _EXAMPLES = 8

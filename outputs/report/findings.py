@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
+from curate.records.markup import Html, direction, html_language, joined, table, tag, words
 from outputs.report import charts
 from outputs.report.charts import number
 from outputs.report.data import Score, Survey
-from outputs.report.markup import Html, direction, html_language, joined, table, tag, words
 from outputs.report.rows import field_text, first_words
 from outputs.report.sections import count, cut, figure, section, share, to_rows
 from outputs.report.thresholds import Limit

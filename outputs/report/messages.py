@@ -7,7 +7,7 @@ from typing import Any
 
 import regex
 
-from outputs.report.markup import Html, joined, tag
+from curate.records.markup import Html, joined, tag
 
 _MOST = 60
 _LANGUAGES = 12

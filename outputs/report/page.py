@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from curate.records.markup import UNSEEN, Html, joined, tag
 from curate.steps.outputs import Version
-from outputs.report.markup import UNSEEN, Html, joined, tag
 from outputs.report.sections import listed, section
 
 # Characters that could end the data's element or a line, or reorder the source text.
@@ -66,7 +66,7 @@ def page(
         navigation,
         main,
         footer,
-        Html(f'<script type="application/json" id="data">{embedded({**data, "unseen": UNSEEN})}</script>'),
+        Html(f'<script type="application/json" id="data">{embedded(data)}</script>'),
         Html(f"<script>{script}</script>"),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en', dir='ltr')}\n"
@@ -81,11 +81,16 @@ def rows_section(
     strata: Mapping[tuple[str, str, str], int],
     names: Mapping[str, str],
     sources: Sequence[str],
+    records: Mapping[str, Sequence[Html]],
     drawn: tuple[int, int],
     name: str,
     seed: int,
 ) -> Html:
-    """The filters and the two row lists, which the script fills."""
+    """The filters and the two lists of rows.
+
+    Args:
+        records: of kept and dropped rows.
+    """
     languages: dict[str, int] = {}
     steps: dict[str, int] = {}
     reasons: dict[tuple[str, str], int] = {}
@@ -132,7 +137,7 @@ def rows_section(
         return tag(
             "div",
             tag("h3", title, " ", tag("span", "", id=f"{state}-status", class_="note", role="status")),
-            tag("div", id=f"{state}-rows"),
+            tag("div", records[state], id=f"{state}-rows"),
             tag("button", "Show more", id=f"{state}-more", type="button", hidden=True),
         )
 
@@ -163,15 +168,9 @@ def rows_section(
         "rows",
         "Rows, kept and dropped",
         tag("p", caption),
-        tag("noscript", tag("p", "Showing the rows needs JavaScript, which is disabled here.")),
-        tag(
-            "div",
-            chosen,
-            form,
-            ask,
-            tag("div", column("kept", "Kept"), column("dropped", "Dropped"), class_="beside"),
-            class_="scripted-only",
-        ),
+        tag("noscript", tag("p", "Filtering the rows needs JavaScript, which is disabled here.")),
+        tag("div", chosen, form, ask, class_="scripted-only"),
+        tag("div", column("kept", "Kept"), column("dropped", "Dropped"), class_="beside"),
     )
     return Html(made.replace('id="rows-title"', 'id="rows-title" tabindex="-1"', 1))
 

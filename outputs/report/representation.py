@@ -12,8 +12,8 @@ from curate.engine.representation import (
     language_facts,
     representation_of,
 )
+from curate.records.markup import Html, table, tag
 from curate.steps.outputs import Version
-from outputs.report.markup import Html, table, tag
 from outputs.report.sections import MOST, cut, language_cell, section
 
 

@@ -1,4 +1,4 @@
-"""Rows in the report, as plain data: texts with languages and directions, origin, scores and attributes.
+"""Rows of a version by their places or ids, and what their texts are.
 
 Parents and originals are looked up in the cached results of the version, as far as the store still has them.
 """
@@ -23,14 +23,7 @@ from curate.rows.fields import parents_of
 from curate.rows.kinds import MEDIA, kind_of
 from curate.steps.outputs import Version
 from outputs.report.data import File
-from outputs.report.markup import direction, html_language
 
-TEXT = 6_000
-"""Maximum characters shown of each text of a row."""
-RELATED = 1_500
-"""Maximum characters shown of each text of a parent."""
-_ATTRIBUTE = 600
-_ATTRIBUTES = 60
 _PARENTS = 8
 _GENERATIONS = 3
 _BATCH = 4_096
@@ -61,27 +54,6 @@ def fetch(files: Sequence[File], places: Iterable[tuple[int, int]]) -> dict[tupl
                         at += batch.num_rows
                 start += size
     return rows_found
-
-
-def shaped(row: Mapping[str, Any], most: int = TEXT) -> dict[str, Any]:
-    """A row as the page needs it; missing keys are empty."""
-    lineage = row["lineage"]
-    return {
-        "id": row["id"],
-        "lang": row["language"],
-        "split": row.get("split", ""),
-        "step": row.get("step") or "",
-        "reason": row.get("reason") or "",
-        "source": lineage["source"],
-        "place": lineage["source_id"],
-        "license": lineage["license"],
-        "group": row["group_id"],
-        "texts": [_text(label, content, language, most) for label, content, language in texts(row)],
-        "scores": [[one["name"], one["value"]] for one in row["scores"]],
-        "attributes": [_attribute(one["name"], one["value"]) for one in row["attributes"][:_ATTRIBUTES]],
-        "parents": parents_of(row)[:_PARENTS],
-        "makers": [[one["step"], one["model"]] for one in lineage["makers"]],
-    }
 
 
 def texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -119,15 +91,6 @@ def field_text(row: Mapping[str, Any], name: str) -> str:
     kind = row["kind"]
     flat = {column.name: [row.get(column.name)] for column in schema(kind)}
     return str(text_of(kind, pa.table(flat, schema=schema(kind)), name)[0])
-
-
-def _text(label: str, content: str, language: str, most: int) -> list[Any]:
-    cut = content[:most]
-    return [label, cut, html_language(language) or "", direction(cut, language), len(content) - len(cut)]
-
-
-def _attribute(name: str, value: str) -> list[str]:
-    return [name, value if len(value) <= _ATTRIBUTE else f"{value[:_ATTRIBUTE]}…"]
 
 
 # ------------------------------------------------------------------------------------------------------------ relatives

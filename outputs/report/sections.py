@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from curate.engine.funnel import Funnel, render
+from curate.records.markup import Html, joined, table, tag
 from curate.steps.outputs import Version
 from outputs.licensing.gate import Verdict
 from outputs.report import charts
-from outputs.report.markup import Html, joined, table, tag
 from outputs.report.messages import messages
 
 MOST = 300

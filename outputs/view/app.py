@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from curate.records.conversation import Own
+from curate.records.markup import Html
 from curate.rows import Kind
 from curate.steps import Registry
-from outputs.report.markup import Html
 from outputs.report.page import asset
+from outputs.report.records import record
 from outputs.report.thresholds import Limit, ProbedRow, limits
 from outputs.view import pages
 from outputs.view.compare import compare_page
-from outputs.view.conversation import Own
 from outputs.view.filters import filter_of
 from outputs.view.labelling import Labels, asked_error, form
 from outputs.view.map_page import map_page, points
 from outputs.view.reading import Reader, ReadVersion
-from outputs.view.records import record
 from outputs.view.scores import scores_page
 from outputs.view.server import NotFound, Request, Response, see
 from outputs.view.threshold_write import answer
@@ -109,9 +109,9 @@ class App:
         return answer(read, self.labels, path, request, known, what_if, self.catalog, self.registry)
 
     def _record(self, read: ReadVersion, row: Mapping[str, Any], start: int) -> Html:
-        base, label = read.base, self.labels.of(row["id"])
-        own = Own(f"{base}/row/{row['id']}", start, label.errors if label is not None else ())
-        return record(row, self._limits(read, row), read.siblings(row), read.relatives(row), base, read.labels, own)
+        rows, label = read.row_address, self.labels.of(row["id"])
+        own = Own(rows(row["id"]), start, label.errors if label is not None else ())
+        return record(row, self._limits(read, row), read.siblings(row), read.relatives(row), rows, read.labels, own)
 
     def _limits(self, read: ReadVersion, row: Mapping[str, Any]) -> list[Limit]:
         """The thresholds for a row, found by probing the steps with it and with kept rows of its language (see

@@ -7,18 +7,17 @@ from itertools import zip_longest
 from typing import Any
 
 from curate.engine.store.diff import Difference, compare, made_at, sides
-from outputs.report import language_name
-from outputs.report.charts import number
-from outputs.report.markup import Html, joined, table, tag
-from outputs.report.rows import texts
-from outputs.report.sections import cut
-from outputs.view.conversation import (
+from curate.records.conversation import (
     BESIDE,
-    LONGEST_COMPARED,
     compared,
     conversation,
     language_and_direction,
 )
+from curate.records.marks import LONGEST
+from curate.records.markup import Html, joined, language_name, table, tag
+from outputs.report.charts import number
+from outputs.report.rows import texts
+from outputs.report.sections import cut
 from outputs.view.filters import chooser
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion, literal
@@ -151,11 +150,11 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Html]:
         label = (after or before)[0]
         was, now = (one[1] if one else "" for one in (before, after))
         # Of long texts the part that begins shortly before the first difference.
-        long = max(len(was), len(now)) > LONGEST_COMPARED
+        long = max(len(was), len(now)) > LONGEST
         start = max(0, _same(was, now) - _BEFORE) if long else 0
-        parts = [one[start : start + LONGEST_COMPARED] for one in (was, now)]
-        cut = tag("p", f"Characters {start + 1:,} to {start + LONGEST_COMPARED:,}.", class_="note") if long else None
-        marked = compared(*parts)
+        parts = [one[start : start + LONGEST] for one in (was, now)]
+        cut = tag("p", f"Characters {start + 1:,} to {start + LONGEST:,}.", class_="note") if long else None
+        marked = compared(parts[0], parts[1], new["language"])
         yield tag("div", label, class_="role")
         yield joined(
             tag(

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from curate.preferences.review.labels_file import CHOICES, VERDICTS
+from curate.records.markup import Html, language_name, tag
 from curate.rows import Kind
-from outputs.report import language_name
-from outputs.report.markup import Html, tag
 from outputs.view.embedding_map import map_of
 from outputs.view.labelling import Labels
 from outputs.view.reading import STATES, Filter, ReadVersion

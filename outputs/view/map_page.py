@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-from outputs.report import language_name
-from outputs.report.markup import Html, direction, html_language, joined, table, tag, words, written_out
+from curate.records.markup import Html, direction, html_language, joined, language_name, table, tag, words, written_out
 from outputs.view.embedding_map import Cluster, EmbeddingMap, Point, map_of
 from outputs.view.filters import chooser
 from outputs.view.pages import page

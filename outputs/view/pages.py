@@ -9,17 +9,17 @@ from urllib.parse import quote
 
 from curate.engine.store.store import Store
 from curate.errors import StoreError
+from curate.records.conversation import shortened
+from curate.records.markup import Html, joined, language_name, table, tag
 from outputs.card.sections import unassessed
 from outputs.licensing.gate import judge
 from outputs.licensing.licenses import load_licenses
-from outputs.report import accounts, language_name, sections
-from outputs.report.markup import Html, joined, table, tag
+from outputs.report import accounts, sections
+from outputs.report.records import summary
 from outputs.report.representation import representation
-from outputs.view.conversation import shortened
 from outputs.view.filters import filter_of, filters
 from outputs.view.labelling import Labels, form
 from outputs.view.reading import PAGE, Filter, ReadVersion
-from outputs.view.records import summary
 from outputs.view.server import Request
 
 TABS = (
@@ -196,7 +196,7 @@ def _listed(found: Sequence[Mapping[str, Any]], base: str, labels: Labels) -> Ht
         [
             tag(
                 "details",
-                tag("summary", summary(row, base, labels.of(row["id"]))),
+                tag("summary", summary(row, f"{base}/row/{row['id']}", labels.of(row["id"]))),
                 class_="row",
                 data_src=f"{base}/row/{row['id']}?part=1",
                 data_id=row["id"],
@@ -272,13 +272,12 @@ def _keys(labels: Labels) -> Html:
 
 def row(read: ReadVersion, found: Mapping[str, Any], made: Html, labels: Labels) -> str:
     """The page of one row."""
-    base = read.base
     return page(
         f"{read.version.name}: {found['id'][:12]}",
         tag(
             "article",
             tag("h2", "Row ", tag("code", found["id"][:12])),
-            tag("p", summary(found, base, labels.of(found["id"]))),
+            tag("p", summary(found, read.row_address(found["id"]), labels.of(found["id"]))),
             row_part(read, found, made, labels),
             class_="row open",
             data_id=found["id"],

@@ -181,6 +181,10 @@ class ReadVersion:
         """The table of rows in this state, as it is written in SQL."""
         return quoted(self.name) + _TABLES[state]
 
+    def row_address(self, row: str) -> str:
+        """The address of the page of a row."""
+        return f"{self.base}/row/{row}"
+
     def ask(self, sql: str) -> pl.DataFrame:
         """The answer to a SELECT over this version's tables."""
         return self.reader.query(sql, self.table("kept"))

@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 import numpy as np
 
 from curate.errors import StoreError
-from outputs.report import language_name
+from curate.records.markup import Html, joined, language_name, table, tag
 from outputs.report.charts import columns, number
-from outputs.report.markup import Html, joined, table, tag
 from outputs.report.sections import cut
 from outputs.report.thresholds import owner
 from outputs.view.filters import chooser, counted

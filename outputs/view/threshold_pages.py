@@ -13,9 +13,9 @@ import polars as pl
 
 from curate.catalog.docstrings import documented
 from curate.errors import ExportError
-from outputs.report import language_name
+from curate.records.markup import Html, joined, language_name, table, tag
 from outputs.report.charts import columns, number
-from outputs.report.markup import Html, joined, table, tag
+from outputs.report.records import summary
 from outputs.report.sections import cut, share
 from outputs.view.filters import chooser
 from outputs.view.labelled import (
@@ -31,7 +31,6 @@ from outputs.view.labelled import (
 from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
-from outputs.view.records import summary
 from outputs.view.scores import bin_links
 from outputs.view.server import NotFound
 from outputs.view.thresholds import Threshold, Untried, describe, find
@@ -310,7 +309,7 @@ def _side(read: ReadVersion, side: Sequence[tuple[str, float, bool]], title: str
         found = kept.get(row) or dropped.get(row)
         if found is not None:
             badge = tag("strong", f" {word} ", class_=word) if moves else " "
-            items.append(tag("li", tag("code", number(value)), badge, summary(found, read.base)))
+            items.append(tag("li", tag("code", number(value)), badge, summary(found, read.row_address(row))))
     return tag(
         "section",
         tag("h3", f"{title}, next to the threshold"),

@@ -13,8 +13,8 @@ from curate.catalog.load import load_catalog
 from curate.catalog.params import PerLanguage
 from curate.engine.store.store import write_atomically
 from curate.errors import ExportError
+from curate.records.markup import Html, tag
 from curate.steps import Registry
-from outputs.report.markup import Html, tag
 from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion

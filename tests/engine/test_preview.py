@@ -151,6 +151,6 @@ def test_the_command_prints_records_or_writes_a_page(catalog, tmp_path):
     assert shown.exit_code == 0 and "السماء" in shown.stdout and "1 of 5" in shown.stdout
     page = tmp_path / "p.html"
     done = CliRunner().invoke(app, ["preview", "-n", "5", "-c", str(path), "--html", str(page)])
-    assert done.exit_code == 0 and 'lang="ar" dir="auto"' in page.read_text(encoding="utf-8")
+    assert done.exit_code == 0 and 'lang="ar" dir="rtl"' in page.read_text(encoding="utf-8")
     failed = CliRunner().invoke(app, ["preview", "-c", str(path), "--html", str(tmp_path / "no" / "p.html")])
     assert failed.exit_code == 1 and "--html" in failed.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import itertools
 import json
 import re
@@ -18,9 +19,9 @@ from typer.testing import CliRunner
 from curate.cli.report import app
 from curate.engine.store.store import Store
 from curate.errors import ExportError, StoreError
+from curate.records.markup import direction, joined, tag, text
 from outputs.report import report
 from outputs.report.charts import bars, columns
-from outputs.report.markup import direction, joined, tag, text
 from outputs.report.messages import messages
 from outputs.report.page import embedded
 from outputs.report.thresholds import ProbedRow, limits
@@ -86,6 +87,16 @@ def data(page) -> dict:
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
 
 
+def rows_of(page: str) -> list[tuple[str, str]]:
+    """Each row's HTML and language."""
+    boxes = re.split(r'(?=<details class="row")', page.split('id="kept-rows"')[1])[1:]
+    return [(box, re.search(r'data-language="([^"]*)"', box)[1]) for box in boxes]
+
+
+def id_of(row: str) -> str:
+    return re.search(r'data-id="([0-9a-f]{32})"', row)[1]
+
+
 def test_every_element_is_closed_and_every_id_is_there_once(read):
     assert read.wrong == []
     assert read.open == []
@@ -122,17 +133,15 @@ def test_the_policy_lets_in_just_this_script(read, page):
     assert "innerHTML" not in scripts[0]
 
 
-def test_hostile_rows_are_text_and_nothing_else(read, page, data):
+def test_hostile_rows_are_text_and_nothing_else(read, page):
     assert len(read.named("script")) == 2
     assert page.count("<script") == 2
     assert "onerror" in page  # the row is there …
     assert 'onerror="' not in page  # … and is no markup
     for sign in "\u2028\u2029\u202e\u2067\x07\ufeff":
         assert sign not in page
-    asked = [text for row in data["rows"] for label, text, *_ in row["texts"] if label == "user"]
-    assert SCRIPT in asked
-    assert OVERRIDE in asked  # whole: what is unseen is written out when it is shown
-    assert "one\u2028two\u2029three\x07four\ufefffive" in asked
+    assert text(SCRIPT) in page and text(OVERRIDE) in page  # whole: what is unseen is written out
+    assert text("one\u2028two\u2029three\x07four\ufefffive") in page
 
 
 def test_there_are_landmarks_headings_and_captions(read):
@@ -151,12 +160,12 @@ def test_there_are_landmarks_headings_and_captions(read):
     assert read.named("html")[0]["lang"] == "en"
 
 
-def test_texts_say_their_language_and_direction(data):
+def test_texts_say_their_language_and_direction(page):
     seen = {}
-    for row in data["rows"]:
-        for _, said, language, way, _ in row["texts"]:
-            if said.strip() and row["lang"] in SAID and SAID[row["lang"]][0][:5] in said:
-                seen.setdefault(row["lang"], set()).add((language, way))
+    for row, language in rows_of(page):
+        for spoken, way in re.findall(r'<div class="text"[^>]* lang="([^"]+)" dir="([^"]+)">', row):
+            if language in SAID and spoken == language and html.escape(SAID[language][0][:5]) in row:
+                seen.setdefault(language, set()).add((spoken, way))
     assert seen == {tag: {(tag, "rtl" if tag in ("ar", "he", "ur", "fa") else "ltr")} for tag in SAID}
 
 
@@ -195,11 +204,10 @@ def test_the_funnel_tells_the_same_as_the_manifest(store, read, data):
     assert "#rows?state=dropped&language=zh&step=shape" in links
 
 
-def test_dropped_rows_carry_the_threshold_that_dropped_them(data):
-    long = [row for row in data["rows"] if row["step"] == "shape" and row["lang"] == "zh"]
-    assert len(long) == 1
-    assert dict(long[0]["scores"])["shape.chars"] > 600
-    assert ["max_chars", "above", 600.0, True] in data["limits"]["shape.chars"]["zh"]
+def test_dropped_rows_carry_the_threshold_that_dropped_them(page):
+    [long] = [row for row, language in rows_of(page) if 'data-step="shape"' in row and language == "zh"]
+    assert "above the threshold 600 for Chinese" in long
+    assert "max_chars: dropped above 600" in long
 
 
 def test_duplicates_contamination_judges_and_cost_are_told(page, read):
@@ -224,18 +232,14 @@ def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path):
     few = report(store, "sea", tmp_path / "few.html", sample=8)
     assert (few.kept, few.dropped) == (8, 8)
     page = few.path.read_text()
-    given = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
     assert "A sample of 8 of " in page
-    drawn = {row["lang"] for row in given["rows"] if not row["step"]}
-    assert drawn == set(SAID)
-    assert ["max_chars", "above", 600.0, True] in given["limits"]["shape.chars"]["zh"]  # whatever was drawn
+    assert {language for row, language in rows_of(page) if 'data-step=""' in row} == set(SAID)
 
 
-def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path):
-    wanted = next(row["id"] for row in data["rows"] if row["lang"] == "th" and not row["step"])
+def test_rows_that_are_asked_for_are_in_it(store, page, tmp_path):
+    wanted = next(id_of(row) for row, language in rows_of(page) if language == "th" and 'data-step=""' in row)
     none = report(store, "sea", tmp_path / "none.html", sample=0, rows=[wanted[:12]])
-    given = json.loads(re.search(r'id="data">(.*?)</script>', none.path.read_text(), re.S)[1])
-    assert wanted in {row["id"] for row in given["rows"]}
+    assert wanted in {id_of(row) for row, _ in rows_of(none.path.read_text())}
     with pytest.raises(ExportError, match="has no row ffffffff"):
         report(store, "sea", tmp_path / "x.html", rows=["ffffffff"])
     with pytest.raises(ExportError, match="is not a row id"):
@@ -312,9 +316,9 @@ def test_what_cannot_be_written_is_said(store, tmp_path):
         report(store, "sea", tmp_path / "file" / "x.html")
 
 
-def test_the_command_writes_the_file_and_says_what_is_in_it(store, data, tmp_path):
+def test_the_command_writes_the_file_and_says_what_is_in_it(store, page, tmp_path):
     to = tmp_path / "sub" / "page.html"
-    wanted = data["rows"][0]["id"]
+    wanted = id_of(rows_of(page)[0][0])
     done = CliRunner().invoke(
         app, ["sea@latest", "--to", str(to), "--store", str(store.root), "--sample", "9", "--rows", wanted]
     )
@@ -336,15 +340,10 @@ def test_preferences_pairs_and_documents_have_a_report_too(kinds, tmp_path):
         made = report(kinds, name, tmp_path / f"{name}.html")
         page = made.path.read_text()
         assert Reader(page).wrong == []
-        given = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
-        assert any(said in text for row in given["rows"] for _, text, *_ in row["texts"])
-    pair = next(
-        iter(json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "pairs.html").read_text(), re.S)[1])["rows"])
-    )
-    assert [(label, language, way) for label, _, language, way, _ in pair["texts"]] == [
-        ("source", "en", "ltr"),
-        ("target", "ar", "rtl"),
-    ]
+        assert any(said in row for row, _ in rows_of(page))
+    pair = rows_of((tmp_path / "pairs.html").read_text())[0][0]
+    sides = re.findall(r'class="role">(\w+)</div><div class="text"[^>]* lang="(\w+)" dir="(\w+)"', pair)
+    assert sides == [("source", "en", "ltr"), ("target", "ar", "rtl")]
 
 
 def test_a_version_without_rows_has_a_report(kinds, tmp_path):

@@ -30,15 +30,15 @@ from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
 from curate.logs import show_warnings
 from curate.preferences.review.labels_file import ErrorSpan, Label, read_labels, write_labels
+from curate.records.conversation import WHOLE, Own, compared
 from curate.rows import Kind, schema
 from curate.rows.kinds import message_columns
+from outputs.report.records import record, summary
 from outputs.report.thresholds import Limit
 from outputs.view import View, ViewError
 from outputs.view.compare import changed_texts
-from outputs.view.conversation import WHOLE, Own, compared
 from outputs.view.labelling import Labels, form, quoted, spans
 from outputs.view.reading import Filter, Reader, has, literal
-from outputs.view.records import record, summary
 from outputs.view.server import POLICY
 
 
@@ -267,13 +267,17 @@ def test_no_field_of_any_kind_of_row_becomes_markup(kind):
             [limit],
             [{**row, "id": "other"}],
             {row["id"]: row},
-            "/base",
+            lambda one: f"/base/row/{one}",
             [row["step"]],
             Own("/base/row/x", 0, errors),
         )
         for one in (row, kept)
     ]
-    made += [summary(row, "/base", label), form(row, label, "/base"), changed_texts(row, {**row, "text": "another"})]
+    made += [
+        summary(row, "/base/row/x", label),
+        form(row, label, "/base"),
+        changed_texts(row, {**row, "text": "another"}),
+    ]
     for text in made:
         found = Tags(text).found
         assert found and not {tag for tag, _ in found} & {"script", "img", "style", "iframe", "svg"}
@@ -354,15 +358,15 @@ def test_a_row_that_others_were_made_of_is_shown_though_the_version_does_not_hav
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_marks_change_no_text(old, new):
-    from outputs.report.markup import text
+    from curate.records.markup import text
 
-    left, right = compared(old, new)
+    left, right = compared(old, new, "en")
     assert re.sub("</?(?:ins|del)>", "", left) == text(old)
     assert re.sub("</?(?:ins|del)>", "", right) == text(new)
 
 
 def test_thai_and_chinese_differences_are_letters_not_lines():
-    old, new = compared("河流把盐带到海里", "河流把糖带到海里")
+    old, new = compared("河流把盐带到海里", "河流把糖带到海里", "zh")
     assert (old, new) == ("河流把<del>盐</del>带到海里", "河流把<ins>糖</ins>带到海里")
 
 
@@ -405,6 +409,23 @@ def test_labels_go_to_the_file_that_the_step_reads(client, read, store, tmp_path
     assert client.ask("/undo?part=1", {})[2] == row["id"]
     assert read_labels([file]) == [] and 'aria-pressed="true"' not in client.get(f"/row/{row['id']}")
     assert client.ask("/undo?part=1", {})[2] == ""
+
+
+def test_two_processes_label_into_one_file_and_lose_nothing(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from curate.rows import Kind
+from outputs.view.labelling import Labels
+mine = Labels(Path(sys.argv[1]), sys.argv[2])
+for n in range(40):
+    mine.give({"id": f"{n:032x}", "kind": Kind.SFT, "language": "th"}, "good", None)
+"""
+    path = tmp_path / "new" / "labels.jsonl"
+    started = [subprocess.Popen([sys.executable, "-c", script, path, name]) for name in ("mary", "john", "amina")]
+    assert [one.wait() for one in started] == [0, 0, 0]
+    assert len(read_labels([path])) == 120
+    assert [one.name for one in path.parent.iterdir()] == ["labels.jsonl"]
 
 
 def test_labels_go_on_where_they_stopped_and_keep_what_others_wrote(tmp_path):

@@ -16,8 +16,8 @@ import curate
 from curate.catalog.params import PerLanguage
 from curate.engine.store.store import Store
 from curate.errors import ExportError
+from curate.records.markup import language_name
 from curate.steps import Registry
-from outputs.report import language_name
 from outputs.view import View
 from outputs.view.reading import Filter, Reader
 from outputs.view.thresholds import changed, find, thresholds, untried

@@ -3,37 +3,48 @@ differences, stretches marked as errors."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
-import regex
 
-from curate.preferences.review.labels_file import ErrorSpan
+from curate.records.marks import ALIKE, LONGEST, Mark, differences, likeness
+from curate.records.markup import Html, direction, html_language, joined, tag, text, words
 from curate.rows import Kind
 from curate.rows.kinds import MEDIA, message_columns
-from outputs.report.markup import Html, direction, html_language, joined, tag, text, words
 
 BESIDE = 1_200
 """Characters shown of each text of a row beside another."""
 WHOLE = 20_000
 """Characters shown of each text of a row; the rest has pages of its own, since browsers stand still over a megabyte."""
-LONGEST_COMPARED = 4_000
-_WORD = regex.compile(r"\p{Han}|\p{Thai}\p{M}*|[\p{L}\p{N}\p{M}_]+|\s+|.", regex.DOTALL)
-"""A word, or a letter of a script without spaces, whitespace, or any other character."""
+
+
+class Stretch(Protocol):
+    """Some characters of a text of a row."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def note(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class Own:
-    """What the page of a row has beyond its texts as other pages show them."""
+    """What the record of a row has beyond its texts as they are shown beside others."""
 
-    address: str
+    address: str = ""
+    """Leads to the rest of long texts; without one the rest is counted."""
     start: int = 0
-    """The character that long texts are shown from; the address leads to the rest."""
-    errors: Sequence[ErrorSpan] = ()
+    """The character that long texts are shown from."""
+    errors: Sequence[Stretch] = ()
     """Stretches to mark."""
+    most: int = WHOLE
+    """Characters shown of each text."""
 
 
 def conversation(row: Mapping[str, Any], most: int, own: Own | None = None) -> Html:
@@ -130,20 +141,20 @@ def _turn(
                 "div",
                 _with_errors(content, own.start, len(shown), errors) if errors or marked is None else marked,
                 class_="text",
-                data_text=name,
-                data_start=own.start,
+                data_text=name if own.address else None,
+                data_start=own.start if own.address else None,
                 **language_and_direction(shown, language),
             ),
-            _pieces(len(content), own.start, most, own.address) if len(content) > most else None,
+            _rest(len(content), own.start, most, own.address) if len(content) > most else None,
         )
     return tag("div", tag("div", label, class_="role"), body, class_=f"turn of-{role}" if role.isalpha() else "turn")
 
 
-def _with_errors(content: str, start: int, length: int, errors: Sequence[ErrorSpan]) -> Html:
+def _with_errors(content: str, start: int, length: int, errors: Sequence[Stretch]) -> Html:
     """Some characters of a text, with the errors in them marked."""
     parts: list[object] = []
     at, end = start, start + length
-    for one in sorted(errors):
+    for one in sorted(errors, key=lambda one: (one.start, one.end)):
         first, last = (min(max(place, at), end) for place in (one.start, one.end))
         if first < last:
             parts += [content[at:first], tag("mark", content[first:last], class_="error", title=one.note or "error")]
@@ -151,8 +162,10 @@ def _with_errors(content: str, start: int, length: int, errors: Sequence[ErrorSp
     return joined(parts, content[at:end])
 
 
-def _pieces(whole: int, start: int, most: int, address: str) -> Html:
-    """Which characters of a long text are shown, with links to those before and after."""
+def _rest(whole: int, start: int, most: int, address: str) -> Html:
+    """Which characters of a long text are shown, with links to those before and after if there are pages of them."""
+    if not address:
+        return tag("p", f"… {whole - most:,} more characters", class_="note")
     shown = (
         f"Characters {start + 1:,} to {min(start + most, whole):,} of {whole:,}" if start < whole else "It ends before"
     )
@@ -211,25 +224,18 @@ def _indented(given: str) -> str:
 def _differing(row: Mapping[str, Any]) -> dict[str, Html]:
     """The last messages of the two answers, with the words that only one of them has marked."""
     sides = [row[name][-1]["content"] if row[name] else "" for name in ("chosen", "rejected")]
-    if max(map(len, sides)) > LONGEST_COMPARED:
+    if max(map(len, sides)) > LONGEST:
         return {}
-    old, new = compared(sides[1], sides[0])
+    old, new = compared(sides[1], sides[0], row["language"])
     return {"chosen": new, "rejected": old}
 
 
-def compared(old: str, new: str) -> tuple[Html, Html]:
+def compared(old: str, new: str, language: str) -> tuple[Html, Html]:
     """Two texts, in each the words marked that the other does not have there; unmarked if they are very long or have
     little in common."""
-    if max(len(old), len(new)) > LONGEST_COMPARED:
+    if max(len(old), len(new)) > LONGEST or likeness(old, new, language) < ALIKE:
         return text(old), text(new)
-    left, right = _WORD.findall(old), _WORD.findall(new)
-    match = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    if match.ratio() < 0.3:
-        return text(old), text(new)
-    parts: tuple[list[object], list[object]] = ([], [])
-    for what, *ends in match.get_opcodes():
-        for side, (words_, start, end) in enumerate(((left, ends[0], ends[1]), (right, ends[2], ends[3]))):
-            piece = "".join(words_[start:end])
-            if piece:
-                parts[side].append(piece if what == "equal" else tag("del" if side == 0 else "ins", piece))
-    return joined(parts[0]), joined(parts[1])
+    pieces = differences(old, new, language)
+    left = [tag("del", said) if mark is Mark.REMOVED else said for mark, said in pieces if mark is not Mark.ADDED]
+    right = [tag("ins", said) if mark is Mark.ADDED else said for mark, said in pieces if mark is not Mark.REMOVED]
+    return joined(left), joined(right)

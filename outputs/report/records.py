@@ -1,30 +1,36 @@
 """A row as a record: its texts in their scripts and directions, why it was kept or dropped, translations and parents
 beside it, scores with their thresholds, origin.
 
-Everything is put in as text by :mod:`outputs.report.markup`, which escapes it.
+Everything is put in as text by :mod:`curate.records.markup`, which escapes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from curate.preferences.review.labels_file import Label
+from curate.records.conversation import BESIDE, Own, conversation, shortened
+from curate.records.markup import Html, joined, language_name, table, tag, words
 from curate.rows.fields import parents_of
-from outputs.report import language_name
 from outputs.report.charts import number
-from outputs.report.markup import Html, joined, table, tag, words
 from outputs.report.rows import first_words
 from outputs.report.thresholds import Limit, owner
-from outputs.view.conversation import BESIDE, WHOLE, Own, conversation, shortened
 
+Address = Callable[[str], str | None]
 _SHORT = 160
+_PARENTS = ("Parent", "Parent of the parent", "Further back")
 _SILENT = ("cluster_id", "spans")
 
 
-def summary(row: Mapping[str, Any], base: str, label: Label | None = None) -> Html:
-    """One line of a row: state, language, first words, label."""
+def summary(row: Mapping[str, Any], address: str | None = None, label: Label | None = None) -> Html:
+    """One line of a row: state, language, first words, label.
+
+    Args:
+        address: of the row, if the line is to lead there.
+    """
     said, language = first_words(row)
+    first = words(said.strip() or "(empty)", language, _SHORT, "span", tell=False)
     return joined(
         state(row),
         " ",
@@ -32,13 +38,13 @@ def summary(row: Mapping[str, Any], base: str, label: Label | None = None) -> Ht
         " ",
         labelled(label) if label is not None else None,
         " ",
-        tag(
-            "a",
-            words(said.strip() or "(empty)", language, _SHORT, "span", tell=False),
-            href=f"{base}/row/{row['id']}",
-            class_="to-row",
-        ),
+        _to(first, address, class_="to-row"),
     )
+
+
+def _to(said: str, address: str | None, **attributes: object) -> Html:
+    """A link, if there is somewhere to lead to."""
+    return tag("a", said, href=address, **attributes) if address else joined(said)
 
 
 def state(row: Mapping[str, Any]) -> Html:
@@ -65,7 +71,7 @@ def record(
     limits: Sequence[Limit],
     siblings: Sequence[Mapping[str, Any]],
     relatives: Mapping[str, Mapping[str, Any]],
-    base: str,
+    rows: Address,
     labels: Sequence[str],
     own: Own,
 ) -> Html:
@@ -74,26 +80,32 @@ def record(
     Args:
         limits: thresholds for the row's language.
         siblings: rows of the same item.
-        relatives: its parents and the row it is a duplicate of, by id.
-        base: what addresses of this version begin with.
+        relatives: its parents, what they were made of, and the row it is a duplicate of, by id.
+        rows: the address of a row by its id; None if there is no page of it.
         labels: of the steps.
     """
     beside: list[Html] = []
-    for parent in parents_of(row):
-        beside.append(_relative("Parent", parent, relatives.get(parent), base))
-    parents = set(parents_of(row))
-    twins = {one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of")}
-    beside += [_relative("Duplicate of", one, relatives.get(one), base) for one in sorted(twins)]
-    for one in siblings:
-        if one["id"] not in parents | twins:
-            translated = one["language"] != row["language"]
-            beside.append(_relative("Translation" if translated else "Same item", one["id"], one, base))
+    shown = {row["id"]}
+
+    def add(title: str, row_id: str, other: Mapping[str, Any] | None) -> None:
+        if row_id not in shown:
+            shown.add(row_id)
+            beside.append(_relative(title, row_id, other, rows))
+
+    generation = [row]
+    for title in _PARENTS:
+        older = list(dict.fromkeys(parent for one in generation for parent in parents_of(one)))
+        for parent in older:
+            add(title, parent, relatives.get(parent))
+        generation = [relatives[parent] for parent in older if parent in relatives]
+    for one in sorted({one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of")}):
+        add("Duplicate of", one, relatives.get(one))
+    for other in siblings:
+        add("Translation" if other["language"] != row["language"] else "Same item", other["id"], other)
     return joined(
-        why(row, limits, base),
-        tag("div", conversation(row, WHOLE, own), class_="texts"),
-        tag("section", tag("h4", "Beside it"), tag("div", beside, class_="beside"), class_="siblings")
-        if beside
-        else None,
+        why(row, limits, rows),
+        tag("div", conversation(row, own.most, own), class_="texts"),
+        tag("div", tag("h4", "Beside it"), tag("div", beside, class_="beside"), class_="siblings") if beside else None,
         _scores(row, limits, labels),
         _attributes(row),
         _origin(row),
@@ -101,7 +113,7 @@ def record(
 
 
 # -------------------------------------------------------------------------------------------------------------- why
-def why(row: Mapping[str, Any], limits: Sequence[Limit], base: str) -> Html:
+def why(row: Mapping[str, Any], limits: Sequence[Limit], rows: Address) -> Html:
     """Why it was kept or dropped, in a sentence."""
     if row.get("outside"):
         return tag("p", "Not a row of this version: rows of it were made of this one.", class_="why kept")
@@ -126,7 +138,7 @@ def why(row: Mapping[str, Any], limits: Sequence[Limit], base: str) -> Html:
         if one["name"] == f"{step}.duplicate_of":
             said += [
                 "Duplicate of ",
-                tag("a", one["value"][:12], href=f"{base}/row/{one['value']}"),
+                _to(one["value"][:12], rows(one["value"])),
                 ", which is kept. ",
             ]
         elif owner(one["name"], [step]) and not one["name"].endswith(_SILENT):
@@ -202,7 +214,7 @@ def _origin(row: Mapping[str, Any]) -> Html:
     )
 
 
-def _relative(title: str, row_id: str, row: Mapping[str, Any] | None, base: str) -> Html:
+def _relative(title: str, row_id: str, row: Mapping[str, Any] | None, rows: Address) -> Html:
     if row is None:
         return tag(
             "div",
@@ -210,6 +222,6 @@ def _relative(title: str, row_id: str, row: Mapping[str, Any] | None, base: str)
             tag("p", "It is no longer in the store.", class_="note"),
             class_="relative",
         )
-    link = tag("a", language_name(row["language"]), href=f"{base}/row/{row_id}")
+    link = _to(language_name(row["language"]), rows(row_id))
     dropped = state(row) if row.get("step") else None
     return tag("div", tag("h5", f"{title}: ", link, " ", dropped), conversation(row, BESIDE), class_="relative")

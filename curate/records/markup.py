@@ -97,6 +97,19 @@ def joined(*children: object) -> Html:
 
 # ------------------------------------------------------------------------------------------------------------- language
 @lru_cache(maxsize=4096)
+def language_name(language: str) -> str:
+    """The English name of a language; the tag itself if unknown."""
+    if language == "und":
+        return "unknown language"
+    import langcodes
+
+    try:
+        return str(langcodes.Language.get(language).display_name("en"))
+    except (ValueError, LookupError):
+        return language
+
+
+@lru_cache(maxsize=4096)
 def html_language(language: str) -> str | None:
     """The ``lang`` attribute for a row's language, which chooses glyphs and hyphenation; None if unknown."""
     try:
