@@ -265,11 +265,8 @@ def models(
 
 @app.command()
 def calibrate(
-    context: typer.Context,
     model: asked.Model,
     labels: asked.Labels = None,
-    threshold: asked.Threshold = "",
-    write: asked.Write = False,
     anchors: asked.Files = None,
     license_: asked.License = "unknown",
     pairs: asked.Pairs = "",
@@ -285,19 +282,10 @@ def calibrate(
     catalog: CatalogFile = DEFAULT,
     set_: Variables = None,
 ) -> None:
-    """Measure for which language pairs an encoder is reliable, and write thresholds for `min: calibrated`; or find
-    thresholds for each language out of labels."""
+    """Measure for which language pairs an encoder is reliable, and write thresholds for `min: calibrated`."""
 
-    if wrong := asked.misplaced(context, labels):
-        raise typer.BadParameter(wrong)
     if labels:
-        spoken = or_fail(
-            lambda: curate.review_thresholds(
-                model, labels, threshold, precision=precision, least=least, write=write, catalog=catalog
-            )
-        )
-        asked.show_labelled(spoken, precision, as_json=json_, written=write)
-        return
+        raise typer.BadParameter(asked.LABELS_MOVED)
     loaded = load(catalog, set_) if catalog != DEFAULT or catalog.exists() else None
     wanted = [pair for part in pairs.split(",") if (pair := part.strip())]
     found = or_fail(

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -129,3 +129,14 @@ def or_say(call: Any) -> str:
         return str(call())
     except CurateError as error:
         return f"not here: {error}"
+
+
+def print_table(rows: Sequence[tuple[str, ...]], *, left: int) -> None:
+    """Prints lines of cells in columns; the first ``left`` columns are aligned at their beginning."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    for row in rows:
+        cells = (
+            cell.ljust(width) if index < left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())

@@ -1,17 +1,23 @@
-"""``curate review``: exports a sample for human annotation and imports the labels."""
+"""``curate review``: exports a sample for human annotation, imports the labels, and finds thresholds from them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 import curate
-from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, print_table, say
+
+if TYPE_CHECKING:
+    from outputs.view.labelled_thresholds import ReviewedThreshold
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Export a sample for people to review, and import what they say."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Export a sample for people to review, import what they say, and find thresholds by it.",
 )
 
 
@@ -118,6 +124,66 @@ def import_(
     print(summary(found))
     if found.problems:
         raise typer.Exit(1)
+
+
+@app.command("thresholds")
+def thresholds(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="name or name@ref.")],
+    labels: Annotated[list[Path], typer.Argument(help="Labels of its rows, as curate view writes them.")],
+    threshold: Annotated[str, typer.Option("--threshold", help="Which one, such as similarity.min.")] = "",
+    precision: Annotated[float, typer.Option(help="Wanted share of right rows among those kept.")] = 0.98,
+    least: Annotated[int, typer.Option(help="A language with fewer labels is not checked.")] = 30,
+    write: Annotated[bool, typer.Option("--write", help="Write the values into the catalog.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    catalog: CatalogFile = DEFAULT,
+) -> None:
+    """Find the value of a threshold for each language that labels speak for."""
+    found = or_fail(
+        lambda: curate.review_thresholds(
+            name, labels, threshold, precision=precision, least=least, write=write, catalog=catalog
+        )
+    )
+    _show(found, precision, as_json=json_, written=write)
+
+
+def _show(found: ReviewedThreshold, wanted: float, *, as_json: bool, written: bool) -> None:
+    """Prints what labels say about a threshold."""
+    if as_json:
+        import orjson
+
+        print(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2).decode())
+        return
+    print(
+        f"{found.dataset}@{found.version}, {found.threshold}: at least {wanted:.0%} of the labelled rows kept right\n"
+    )
+    rows = [("language", "labels", "now", "right", "labels say", "right", "95 %", "right rows kept")]
+    for one in found.languages:
+        at = one.at_value
+        low, high = at.interval if at is not None else (0.0, 0.0)
+        more = ("", "", "", "") if at is None else (
+            f"{one.value:g}", _part(at.precision), f"{low:.2f}–{high:.2f}", _part(at.recall)
+        )  # fmt: skip
+        now = "no limit" if one.now is None else f"{one.now:g}" if isinstance(one.now, int | float) else str(one.now)
+        rows.append((one.language or "all", str(one.labels), now, _part(one.at_now.precision), *more))
+    print_table(rows, left=1)
+    print()
+    for one in found.languages:
+        if one.reason:
+            print(f"{one.language or 'all'}: {one.reason}")
+    left = (
+        (found.unsure, "say neither right nor wrong"),
+        (found.without, "are of rows without this score"),
+        (found.elsewhere, "are of rows that this version does not have"),
+    )
+    for count, what in left:
+        if count:
+            print(f"{count:,} labels {what}")
+    if written:
+        print(found.diff or "nothing to write: the catalog stays as it is", end="" if found.diff else "\n")
+
+
+def _part(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _text(path: Path) -> str:

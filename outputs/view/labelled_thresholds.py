@@ -1,4 +1,4 @@
-"""What `curate calibrate DATASET --labels` does: opens the version, asks the labels, writes the catalog."""
+"""What `curate review thresholds` does: opens the version, asks the labels, writes the catalog."""
 
 from __future__ import annotations
 

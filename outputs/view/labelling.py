@@ -1,6 +1,7 @@
 """Labels of rows, given by keyboard or button, in the file that the step ``labels`` reads.
 
-Every label is written at once, over the file as it then is, so that nothing is lost and work goes on where it stopped.
+Every label is written at once, over the file as it then is, by one process at a time, so that nothing is lost and work
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from curate.preferences.review.labels_file import (
     ErrorSpan,
     Label,
     Verdict,
+    alone,
     read_labels,
     write_labels,
 )
+from curate.records.markup import Html, tag
 from curate.rows import Kind
 from curate.rows.kinds import message_columns, required_columns
-from outputs.report.markup import Html, tag
 
 _QUOTED = 120
 _WORDS: Mapping[Kind | None, tuple[tuple[str, str], ...]] = {
@@ -90,7 +92,7 @@ class Labels:
         allowed: tuple[str, ...] = CHOICES if pair else VERDICTS
         if word is not None and word not in allowed:
             raise StepError(f"label: '{word}'{nearest(word, allowed)} (known: {', '.join(allowed)})")
-        with self._lock:
+        with self._lock, alone(self.path):
             self._mine = self._read()
             old = self._mine.get(row["id"])
             new = old or Label(row["id"], self.annotator, kind=str(row["kind"]), language=row["language"])
@@ -118,7 +120,7 @@ class Labels:
         Returns:
             The row that it concerned; None if there is nothing to take back.
         """
-        with self._lock:
+        with self._lock, alone(self.path):
             if not self._before:
                 return None
             row, old = self._before[-1]

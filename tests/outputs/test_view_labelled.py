@@ -83,7 +83,7 @@ def test_labels_speak_for_the_value_that_keeps_what_is_right(folder):
 def test_what_labels_say_is_written_into_the_catalog_and_built(folder, tmp_path, monkeypatch):
     folder = shutil.copytree(folder, tmp_path / "copy")
     monkeypatch.chdir(folder)
-    command = ["calibrate", "sea", "--labels", "labels.jsonl", "--threshold", "shape.min_response_chars"]
+    command = ["review", "thresholds", "sea", "labels.jsonl", "--threshold", "shape.min_response_chars"]
     told = CliRunner().invoke(app, command)
     assert told.exit_code == 0, told.output
     assert re.search(r"^th +\d+ +30 +0\.86 +71 +1\.00 +0\.\d\d–1\.00 +1\.00$", told.output, re.M), told.output
@@ -105,21 +105,17 @@ def test_what_labels_say_is_written_into_the_catalog_and_built(folder, tmp_path,
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["sea", "--labels", "labels.jsonl"], "name one of shape."),
-        (["sea", "--labels", "labels.jsonl", "--threshold", "shape.min_respons_chars"], "did you mean"),
-        (["sea", "--labels", "none.jsonl", "--threshold", "shape.min_response_chars"], "cannot be read"),
-        (
-            ["sea", "--labels", "labels.jsonl", "--threshold", "shape.max_chars", "--bad", "0.1"],
-            "--bad: not with --labels",
-        ),
-        (["use-multilingual", "--write"], "--write: only with --labels"),
-        (["see", "--labels", "labels.jsonl", "--threshold", "shape.max_chars"], "no dataset 'see'"),
+        (["review", "thresholds", "sea", "labels.jsonl"], "name one of shape."),
+        (["review", "thresholds", "sea", "labels.jsonl", "--threshold", "shape.min_respons_chars"], "did you mean"),
+        (["review", "thresholds", "sea", "none.jsonl", "--threshold", "shape.min_response_chars"], "cannot be read"),
+        (["review", "thresholds", "see", "labels.jsonl", "--threshold", "shape.max_chars"], "no dataset 'see'"),
+        (["calibrate", "sea", "--labels", "labels.jsonl"], "'curate review thresholds DATASET LABELS"),
     ],
 )
 def test_mistakes_are_told(folder, monkeypatch, given, said):
     monkeypatch.chdir(folder)
-    done = CliRunner().invoke(app, ["calibrate", *given])
-    assert done.exit_code != 0 and said in " ".join(done.output.split())
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code != 0 and said in " ".join(done.output.replace("│", " ").split())
 
 
 def test_a_share_that_is_none_is_told(folder):

@@ -27,6 +27,7 @@ from curate.preferences.review.labels_file import (
     VERDICTS,
     Label,
     Verdict,
+    alone,
     by_row,
     is_id,
     read_labels,
@@ -153,11 +154,12 @@ def import_(
     if not lines:
         raise StepError("review: there are no rows in these files")
     rows = _rows(version, [*new.values()], result)
-    kept = {one.key: one for one in read_labels([target])} if target.exists() else {}
-    result.new = sum(key not in kept for key in new)
-    result.changed = sum(key in kept and kept[key].content != one.content for key, one in new.items())
-    kept |= new
-    write_labels(target, kept.values())
+    with alone(target):
+        kept = {one.key: one for one in read_labels([target])} if target.exists() else {}
+        result.new = sum(key not in kept for key in new)
+        result.changed = sum(key in kept and kept[key].content != one.content for key, one in new.items())
+        kept |= new
+        write_labels(target, kept.values())
     result.labels = len(kept)
     result.disagreements = _disagreements(kept.values())
     if version is not None and (gold is not None or pairs is not None):

@@ -8,7 +8,10 @@ and ``seen`` (the file and line it was read from).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,6 +24,9 @@ from curate.engine.store.store import write_atomically
 from curate.errors import StepError
 from curate.files import regular
 from curate.rows.ids import hash_texts
+
+if sys.platform != "win32":
+    import fcntl
 
 Verdict = Literal["good", "bad", "unsure"]
 Choice = Literal["chosen", "rejected", "tie"]
@@ -109,6 +115,29 @@ def read_labels(paths: Sequence[str | Path]) -> list[Label]:
         except OSError as error:
             raise StepError(f"labels: {path} cannot be read: {error.strerror or error}") from None
     return list(labels.values())
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keeps other processes that write labels into the same folder from reading and writing between a reading and a
+    writing inside. Where the system has no such locks (Windows), they are not kept from it.
+
+    Raises:
+        StepError: the folder cannot be made or opened.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def write_labels(path: Path, labels: Iterable[Label]) -> None:
