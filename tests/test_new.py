@@ -233,8 +233,25 @@ def test_a_file_is_in_the_language_of_most_of_its_rows(tmp_path):
     made = curate.new_catalog(tmp_path / "rows.jsonl", folder=tmp_path)
     assert yaml.safe_load(made.text)["sources"]["rows"]["language"] == "sw"
     jsonl(tmp_path / "unclear.jsonl", [{"text": one} for one in ["1 2 3", "x = 4", "7", english]])
-    with pytest.raises(SourceError, match=r"could not be detected \(en 1, unclear 3\); set it: --set language=TAG"):
+    with pytest.raises(SourceError, match=r"could not be detected \(en 1, unclear 3\); set it: --language TAG"):
         curate.new_catalog(tmp_path / "unclear.jsonl", folder=tmp_path / "b")
+
+
+def test_short_answers_are_in_the_language_that_prompts_and_answers_tell_together(tmp_path):
+    asked = [
+        "Bata wa Janet hutaga mayai matatu kila siku. Je, hutaga mayai mangapi kwa wiki nzima?",
+        "Miti mitano iko bustanini, na miwili imekatwa. Imebaki miti mingapi bustanini leo?",
+        "Mvuvi ana nyavu nne, na kila moja ina samaki kumi. Je, ana samaki wangapi kwa jumla?",
+    ]
+    rows = [
+        {"conversations": [{"from": "human", "value": one}, {"from": "gpt", "value": f"{n}."}]}
+        for n, one in enumerate(asked)
+    ]
+    jsonl(tmp_path / "majibu.jsonl", rows)
+    made = curate.new_catalog(tmp_path / "majibu.jsonl", folder=tmp_path)
+    assert yaml.safe_load(made.text)["sources"]["majibu"]["language"] == "sw"
+    assert any("unsure of its texts; sw is from its prompts and answers together" in note for note in made.notes)
+    assert "sw: null" in made.text  # no limit for it
 
 
 def test_languages_are_told_row_by_row(tmp_path):
@@ -253,7 +270,7 @@ def test_languages_are_told_row_by_row(tmp_path):
 def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     jsonl(tmp_path / "short.jsonl", [{"text": "ok"}, {"text": "17"}])
     with pytest.raises(
-        SourceError, match=r"language of its texts could not be detected \(unclear 2\); set it: --set language"
+        SourceError, match=r"language of its texts could not be detected \(unclear 2\); set it: --language TAG"
     ):
         curate.new_catalog(tmp_path / "short.jsonl", folder=tmp_path)
     made = curate.new_catalog(tmp_path / "short.jsonl", folder=tmp_path / "a", parameters={"language": "sw"})

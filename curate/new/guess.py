@@ -31,7 +31,10 @@ class Guess:
     counts: Counter[str] = field(default_factory=Counter)
     """Tag → texts; ``und`` for those that are unclear."""
     named: str = ""
-    """The language that the name of the file gives, where the texts do not contradict it."""
+    """The language that something else gives, such as the name of the file, where the texts do not contradict it."""
+
+    named_by: str = "its name"
+    """What gives it."""
 
     @property
     def clear(self) -> int:

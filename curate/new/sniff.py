@@ -14,7 +14,7 @@ from curate.catalog.suggestions import nearest
 from curate.errors import SourceError
 from curate.new.guess import Guess, guess
 from curate.new.places import Found
-from curate.rows import Kind, answer_field
+from curate.rows import Kind, answer_field, main_fields
 from curate.rows.fields import field_text
 from curate.rows.kinds import required_columns
 from curate.rows.languages import UNKNOWN, InvalidLanguage, base, from_name, normalize
@@ -214,6 +214,12 @@ class _Sniffer:
         sniffed = Sniffed(self.found, params, kind, form.name if form else self.form, rows, bad)
         texts = field_text(kind, table, answer_field(kind)).to_list()
         sniffed.guessed, sniffed.texts = guess(texts, self.name), texts
+        if not sniffed.guessed.tags and kind is not Kind.PARALLEL:
+            # Short answers do not tell; with what was asked they do.
+            every = [field_text(kind, table, name).to_list() for name in main_fields(kind)]
+            whole = guess(["\n".join(parts) for parts in zip(*every, strict=True)])
+            if len(whole.tags) == 1:
+                sniffed.guessed.named, sniffed.guessed.named_by = whole.tags[0], "its prompts and answers together"
         sniffed.keys, sniffed.length = _keys_of(first), _length(self.found)
         if not column and not sides and "language" not in self.given:
             params["language"] = self._language(sniffed.guessed, "language")
@@ -230,7 +236,7 @@ class _Sniffer:
         if not tags or (len(tags) > 1 and not several):
             raise SourceError(
                 f"{self.found.path}: the language of its texts could not be detected ({found or 'they are empty'}); "
-                f"set it: --set {parameter}=TAG"
+                f"set it: --{'language TAG' if parameter == 'language' else f'set {parameter}=TAG'}"
             )
         return tags[0] if len(tags) == 1 else "detect"
 

@@ -334,7 +334,8 @@ def _notes(groups: Sequence[_Group]) -> list[str]:
         for file in group.files:
             if file.guessed.named:
                 notes.append(
-                    f"{file.found.path}: the identifier is unsure of its texts; {file.guessed.named} is from its name"
+                    f"{file.found.path}: the identifier is unsure of its texts; {file.guessed.named} is from "
+                    f"{file.guessed.named_by}"
                 )
             if file.contradicted:
                 notes.append(
