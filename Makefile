@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Environments for tests whose libraries are too heavy for `dev`, or do not get along with the rest.
 HEAVY := $(basename $(notdir $(wildcard tests/heavy/*.in)))
 
-.PHONY: quickstart quickstart-llm test test-recipes test-slow test-random heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
+.PHONY: quickstart quickstart-llm test test-recipes test-slow test-random test-reliability heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
 .PHONY: constraints constraints-heavy clean
 
 # The versions that were tested together; CONSTRAINTS= installs the newest instead.
@@ -86,6 +86,12 @@ skips:
 # What `make test` does with the same examples each time, with others and twenty times as many: for nights. Half an hour or more.
 test-random: $(VENV)/dev
 	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -n auto -m hypothesis
+
+# Builds, gc, forget and publish under a thousand kills, full disks, wrong clocks and second builds, then on Ray: for nights, two hours.
+RUNS ?= 1000
+test-reliability: $(VENV)/dev
+	$(BIN)/python -m tests.reliability --runs $(RUNS)
+	$(BIN)/python -m tests.reliability --ray $(shell expr $(RUNS) / 20)
 
 # vLLM for CPU in an environment of its own: a few minutes and 4 GB; the last result is in docs/measurements/vllm.md.
 test-vllm:

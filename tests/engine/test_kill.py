@@ -171,6 +171,21 @@ def test_a_second_build_is_refused_while_one_works_and_a_dead_ones_lock_is_taken
     assert not (root / "lock.json").exists()
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_lock_of_another_host_is_judged_by_the_clock_of_the_file_server(tmp_path, monkeypatch, hours):
+    from curate.engine.store import lock
+
+    path = tmp_path / "lock.json"
+    path.write_text('{"pid": 1, "host": "far", "born": "1", "since": 0}')
+    monkeypatch.setattr(lock.time, "time", lambda now=time.time: now() + 3600 * hours)
+    with pytest.raises(StoreError, match="process 1 on far"), lock.StoreLock(tmp_path):
+        raise AssertionError("its heart has just beaten")
+    os.utime(path, (0, path.stat().st_mtime - 31))
+    with lock.StoreLock(tmp_path):
+        assert "far" not in path.read_text()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dying_worker_is_reported_with_what_it_did(place):
     catalog = yaml.safe_load((place / "catalog.yaml").read_text())
     catalog["run"]["workers"] = 2
@@ -198,3 +213,36 @@ def test_a_script_without_a_main_guard_is_told_so(place):
     )
     assert ran.returncode != 0
     assert "keeps its calls below 'if __name__ == \"__main__\":'" in ran.stderr.splitlines()[-1], ran.stderr[-2000:]
+
+
+def test_what_an_attempt_to_get_the_lock_left_is_swept_once_its_process_is_dead(tmp_path):
+    from curate.engine.store.lock import StoreLock
+
+    store = Store(tmp_path).open()
+    lock = StoreLock(tmp_path)
+    mine = lock._temporary("mine")
+    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", "-99999999-"))
+    for path in (mine, dead):
+        path.touch()
+    with lock:
+        mine.touch()
+        store.sweep()
+    assert mine.exists() and not dead.exists()
+
+
+def test_a_store_that_two_begin_at_once_is_swept_by_neither(tmp_path, monkeypatch):
+    """The first writes down the format when the second, further on, removes what killed builds left."""
+    from curate.engine.store import store as module
+
+    first, second = Store(tmp_path), Store(tmp_path)
+    written = module.write_atomically
+
+    def interrupted(path: Path, data: bytes) -> None:
+        monkeypatch.setattr(module, "write_atomically", written)
+        (tmp_path / ".tmp-1-.gitignore").touch()
+        second.open().sweep()
+        (tmp_path / ".tmp-1-.gitignore").replace(path)
+
+    monkeypatch.setattr(module, "write_atomically", interrupted)
+    first.open()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "store.json"]

@@ -90,7 +90,7 @@ class Cluster:
                 self._handler = signal.getsignal(
                     signal.SIGTERM
                 )  # Ray's own, meanwhile, ends this process in good order
-            with _quiet(), _loopback() if self.ours else contextlib.nullcontext():
+            with _quiet(), _loopback() if self.ours else contextlib.nullcontext(), _few_processes():
                 self.ray.init(**options)
         except Exception as error:
             self.close()
@@ -277,6 +277,23 @@ def _quiet() -> Iterator[None]:
             os.environ.pop("RAY_USAGE_STATS_ENABLED", None)
         else:
             os.environ["RAY_USAGE_STATS_ENABLED"] = before
+
+
+@contextlib.contextmanager
+def _few_processes() -> Iterator[None]:
+    """A Ray that is started here starts no helpers that a build has no use for (autoscaler, dashboard, reader of log
+    files): half of what it costs. Ray has no options for that; a connection to a cluster starts none of them."""
+    from ray._private.node import Node
+
+    names = ("start_monitor", "start_api_server", "start_log_monitor")
+    before = {name: getattr(Node, name) for name in names if hasattr(Node, name)}
+    for name in before:
+        setattr(Node, name, lambda self, **_: None)
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(Node, name, method)
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ class StoreLock:
         return self._take() or (self._clear_if_dead() and self._take())
 
     def _take(self) -> bool:
-        mine = self._path.with_name(f".tmp-lock-{os.getpid()}-{threading.get_ident()}")
+        mine = self._temporary("mine")
         mine.write_bytes(orjson.dumps(self._me))
         try:
             os.link(mine, self._path)  # atomic, and whole from the first moment
@@ -120,7 +120,7 @@ class StoreLock:
         if not self._is_dead(owner):
             return False
         # Renaming first makes sure that of several who saw it dead only one clears it.
-        aside = self._path.with_name(f".tmp-lock-dead-{os.getpid()}")
+        aside = self._temporary("dead")
         try:
             self._path.rename(aside)
         except FileNotFoundError:
@@ -139,9 +139,25 @@ class StoreLock:
             pid = owner.get("pid")
             return not isinstance(pid, int) or pid <= 0 or _born(pid) != owner.get("born")
         try:
-            return time.time() - self._path.stat().st_mtime > _DEAD
+            return self._now() - self._path.stat().st_mtime > _DEAD
         except FileNotFoundError:
             return False
+
+    def _now(self) -> float:
+        """The time of the file server, which the heartbeat has too: the clocks of two hosts may differ, and one may be
+        set back."""
+        fresh = self._temporary("now")
+        try:
+            fresh.touch()
+            os.utime(fresh)  # as the heartbeat does
+            return fresh.stat().st_mtime
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _temporary(self, what: str) -> Path:
+        """A file of this thread; by the process in its name the store knows which were left by the dead."""
+        name = f".tmp-lock.{what}.{threading.get_ident()}-{os.getpid()}-{socket.gethostname()}"
+        return self._path.with_name(name)
 
     def _owner(self) -> dict[str, object] | None:
         return _read(self._path)

@@ -71,7 +71,9 @@ class Store:
         refresh(self.root, caches=True)
         about = read_sealed(self.root / "store.json")
         if about is None:
-            self.write_format()
+            # A build that began meanwhile may sweep the temporary file away; then it has written the same.
+            with contextlib.suppress(FileNotFoundError):
+                self.write_format()
         elif about.get("format") != FORMAT:
             raise StoreError(
                 f"{self.root} has format {about.get('format')}, this curate writes format {FORMAT}; use another "
@@ -87,9 +89,9 @@ class Store:
 
     def write_format(self) -> None:
         """Writes down which format the store has."""
-        write_atomically(self.root / "store.json", seal({"format": FORMAT}))
         # Everything here can be built again: git and backup tools need not look.
         write_atomically(self.root / ".gitignore", b"*\n")
+        write_atomically(self.root / "store.json", seal({"format": FORMAT}))
 
     # --------------------------------------------------------------------------------------------------------- results
     def work(self, step: str, key: str) -> Path:
@@ -221,7 +223,7 @@ class Store:
             for path in self.root.glob(pattern):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
-                elif not path.name.startswith(".tmp-lock"):  # another build's attempt to get the lock
+                elif not path.name.startswith(".tmp-lock") or _is_left_behind(path):  # another's attempt
                     path.unlink(missing_ok=True)
         for folder in _entries(self.root / "scratch"):
             if _is_left_behind(folder):
@@ -389,14 +391,14 @@ def _is_result(path: Path) -> bool:
     return not path.name.startswith("scores-")
 
 
-def _is_left_behind(folder: Path) -> bool:
-    """Whether the process that works in a scratch folder is gone."""
-    _, _, owner = folder.name.partition("-")
+def _is_left_behind(path: Path) -> bool:
+    """Whether the process is gone that works in a scratch folder or tries to get the lock by this file."""
+    owner = path.name.removeprefix(".tmp-").partition("-")[2]
     pid, _, host = owner.partition("-")
     if not pid.isdecimal():
         return True
     if host != socket.gethostname():
-        return time.time() - folder.stat().st_mtime > _SCRATCH_DEAD
+        return time.time() - path.stat().st_mtime > _SCRATCH_DEAD
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

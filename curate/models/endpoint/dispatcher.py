@@ -126,6 +126,7 @@ class RequestDispatcher:
         count = min(len(jobs), self._connected().limiter.most)
         workers = [asyncio.create_task(self._work(queue, run, deliver)) for _ in range(count)]
         all_workers = asyncio.gather(*workers)
+        all_workers.add_done_callback(lambda done: done.cancelled() or done.exception())  # raised below, not twice
         stopper = asyncio.create_task(run.stopped.wait())
         try:
             first: set[asyncio.Future[Any]] = {all_workers, stopper}

@@ -128,6 +128,17 @@ class VllmGenerator:
             for key, request in zip(keys, requests, strict=True)
         ]
 
+    def kept(self, requests: Sequence[Request]) -> list[Answer | None]:
+        """The cached answer to each request, in order; None where there is none. Asks the engine nothing."""
+        keys = [self._key(request) for request in requests]
+        raws = self._cache.get(set(keys))
+        return [
+            read(raws[key], request, split=self._split, cached=True)
+            if key in raws and not is_empty(raws[key])
+            else None
+            for key, request in zip(keys, requests, strict=True)
+        ]
+
     # -------------------------------------------------------------------------------------------------- what is pending
     def _key(self, request: Request) -> bytes:
         """The request's cache key, of everything that the answer depends on and nothing else."""
