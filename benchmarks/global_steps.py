@@ -39,7 +39,7 @@ STEPS = {
     "exact": {"duplicates": {"method": "exact"}},
     "minhash": {"duplicates": {"method": "minhash", "similarity": 0.9}},
     "mix": {"mix": {"by": "source", "balance": "uniform"}},
-    "split": {"split": {}},
+    "split": {"split": {"shares": {"train": 0.9, "test": 0.1}}},
     "keep": {"keep": {"language": ["en"]}},
 }
 ACTIONS = ("read", "summarize", "settle", "part")

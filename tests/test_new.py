@@ -288,7 +288,7 @@ def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     assert yaml.safe_load(made.text)["sources"]["odd"]["language"] == "ar" and build(made)[0].rows == 4
     with pytest.raises(SourceError, match=r"has no such parameter; did you mean 'language'"):
         curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path, parameters={**set_, "langauge": "ar"})
-    with pytest.raises(SourceError, match="--set path: this is told by the files"):
+    with pytest.raises(SourceError, match="--set path: this is detected from the files"):
         curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path, parameters={"path": "x"})
     assert not (tmp_path / "catalog.yaml").exists()
     wrong = curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path / "d", parameters={**set_, "language": "de"})

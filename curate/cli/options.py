@@ -67,7 +67,7 @@ def or_fail(call: Any) -> Any:
     """Runs a call; expected errors become a message and exit code 1, all others keep their trace; 130 is the shell's
     code of what Ctrl-C stopped."""
     from curate.catalog import CatalogError
-    from curate.errors import CurateError
+    from curate.errors import CurateError, is_disk_full
 
     code = 1
     try:
@@ -78,6 +78,10 @@ def or_fail(call: Any) -> Any:
         message = f"{error}\n{count} problem{'s' if count > 1 else ''}"
     except CurateError as error:
         message = str(error)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        message = f"{error.filename or 'the disk'}: {error.strerror}"
     except KeyboardInterrupt:
         message, code = "stopped; what was finished is kept, build again to go on", 130
     # Out here the error and the frames it holds (an open database among them) are gone.

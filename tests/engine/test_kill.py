@@ -246,3 +246,17 @@ def test_a_store_that_two_begin_at_once_is_swept_by_neither(tmp_path, monkeypatc
     monkeypatch.setattr(module, "write_atomically", interrupted)
     first.open()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "store.json"]
+
+
+def test_a_full_disk_is_an_error_that_names_the_store(tmp_path):
+    import errno
+
+    from curate.engine.store.lock import StoreLock
+    from curate.errors import DiskFullError
+
+    with pytest.raises(DiskFullError, match=rf"{tmp_path}: No space left on device"), StoreLock(tmp_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+    with pytest.raises(OSError, match="is a directory"), StoreLock(tmp_path):
+        raise IsADirectoryError(errno.EISDIR, "is a directory")
+    with StoreLock(tmp_path):
+        assert (tmp_path / "lock.json").exists()

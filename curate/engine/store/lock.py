@@ -23,7 +23,7 @@ import orjson
 
 from curate.caches import machine
 from curate.engine.store.remote.session import Session, is_at_work, is_working_copy, refresh_copy, session_of
-from curate.errors import StoreError
+from curate.errors import CurateError, DiskFullError, StoreError, is_disk_full
 from curate.files import regular
 
 _HELD: dict[tuple[str, int], int] = {}
@@ -34,6 +34,7 @@ _DEAD = 30.0
 
 class StoreLock:
     """Holds the lock of a store while the ``with`` block runs; a thread that holds it already may take it again within.
+    That the disk is full becomes an error that names the store.
 
     Args:
         root: the store's folder.
@@ -48,6 +49,13 @@ class StoreLock:
         self._me = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid()), "since": time.time()}
 
     def __enter__(self) -> StoreLock:
+        try:
+            return self._enter()
+        except OSError as error:
+            self._raise_if_full(error)
+            raise
+
+    def _enter(self) -> StoreLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._held = (str(self._path.resolve()), threading.get_ident())
         if self._held in _HELD:
@@ -77,6 +85,15 @@ class StoreLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
+        self._raise_if_full(error)
+
+    def _raise_if_full(self, error: BaseException | None) -> None:
+        if is_disk_full(error) and not isinstance(error, CurateError):
+            why = getattr(error, "strerror", None) or f"the disk is full ({error})"
+            raise DiskFullError(f"{self._path.parent}: {why}; what was finished is kept") from error
+
+    def _leave(self) -> None:
         _HELD[self._held] -= 1
         if _HELD[self._held]:
             return
