@@ -85,7 +85,7 @@ class StoreLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
+        self._leave(error)
         self._raise_if_full(error)
 
     def _raise_if_full(self, error: BaseException | None) -> None:
@@ -93,7 +93,7 @@ class StoreLock:
             why = getattr(error, "strerror", None) or f"the disk is full ({error})"
             raise DiskFullError(f"{self._path.parent}: {why}; what was finished is kept") from error
 
-    def _leave(self) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         _HELD[self._held] -= 1
         if _HELD[self._held]:
             return
