@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.engine.store.shards import read_parquet
 from curate.engine.store.store import Store
 from curate.errors import BuildError, QueryError, StoreError
 from curate.rows import widen
@@ -31,7 +32,7 @@ def files(store: Store, *patterns: str) -> Iterator[Path]:
 def read(path: Path, *columns: str) -> pl.DataFrame | None:
     """A file of the store (all its columns, unless some are named); None if it is damaged."""
     try:
-        return pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=list(columns) or None)))
+        return pl.DataFrame(pl.from_arrow(read_parquet(path, columns=list(columns) or None)))
     except Exception:  # noqa: BLE001 - whatever Arrow says of a damaged file
         return None
 
@@ -131,7 +132,7 @@ def _rows_of(store: Store, bad: pl.DataFrame) -> dict[str, pa.Table]:
     for path in files(store, "rows-*.parquet") if len(wanted) else ():
         ids = read(path, "id")
         if ids is not None and (mask := ids["id"].is_in(wanted.implode())).any():
-            table = widen(pq.read_table(path)).filter(pa.array(mask.to_list(), pa.bool_()))
+            table = widen(read_parquet(path)).filter(pa.array(mask.to_list(), pa.bool_()))
             found.setdefault(str(kind_of(table.column_names)), {})[str(path)] = table
     return {kind: pa.concat_tables(tables.values()) for kind, tables in found.items()}
 

@@ -21,8 +21,6 @@ class Context(Protocol):
     """Number of threads the step may use."""
     memory: int
     """Bytes of memory a global step may use before it spills to disk."""
-    scratch: Path
-    """A folder for temporary files, removed afterwards."""
     seed: int
     """The dataset's seed. All randomness must derive from it and the row. It is 0 in ``score`` and ``summarize``, whose
     results are shared by datasets with different seeds."""
@@ -33,6 +31,11 @@ class Context(Protocol):
     origins: Sequence[str]
     """In ``decide``: for each summary the source or dataset in ``from`` that its rows came from; empty if from
     several, behind a step that makes rows of all rows at once."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for temporary files, removed afterwards."""
+        ...
 
     def model(self, name: str) -> Any:
         """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""

@@ -280,7 +280,7 @@ def test_rows_are_looked_up_in_what_a_result_holds_now(tmp_path):
 
     def found(ids):
         context = WorkerContext(
-            tmp_path, {}, threads=1, memory=1, scratch=tmp_path, ancestors=["work/step/key/rows.parquet"]
+            tmp_path, {}, threads=1, memory=1, scratch=lambda: tmp_path, ancestors=["work/step/key/rows.parquet"]
         )
         return context.rows_by_id(pl.Series("id", ids, dtype=pl.String)).table.num_rows
 

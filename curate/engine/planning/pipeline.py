@@ -17,7 +17,7 @@ from curate.engine.planning.partition import Partition, shards_in
 from curate.engine.planning.runner import StepTrace, TaskRunner
 from curate.engine.representation import READ, Representation
 from curate.engine.store.fingerprint import digest
-from curate.engine.store.shards import Shard
+from curate.engine.store.shards import Shard, read_parquet
 from curate.engine.tasks.task import Task
 from curate.engine.tasks.trim import TakeN
 from curate.errors import BudgetError
@@ -146,7 +146,7 @@ def _never_assessed(
             path = runner.context.store.checked(piece.shard.path)
             if kind_of(pq.read_schema(path).names) is Kind.PARALLEL:
                 return never  # its sides are compared
-            frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["id", "language", "lineage"])))
+            frame = pl.DataFrame(pl.from_arrow(read_parquet(path, columns=["id", "language", "lineage"])))
             parent = pl.col("lineage").struct.field("parents").list.first()
             having |= set(frame.filter(parent != pl.col("id"))["language"])
     return {language: rows for language, rows in never.items() if language in having}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from curate.catalog import Catalog, Reference, StepUse
 from curate.engine.budget import spent
@@ -27,7 +26,7 @@ from curate.engine.progress import Progress
 from curate.engine.store.columns import Columns, kept_scores, read_alive
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.lock import check_lock
-from curate.engine.store.shards import ChunkLimits, Shard
+from curate.engine.store.shards import ChunkLimits, Shard, read_parquet
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import Task, serialize_params
 from curate.errors import CurateError, DamagedError, from_record
@@ -300,7 +299,7 @@ class TaskRunner:
         path = kept_scores(self.context.store.work(task.step, task.payload["score_key"]))
         if path is None:
             return task.rows
-        kept = pq.read_table(path)
+        kept = read_parquet(path)
         scored = np.asarray(kept["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool)
         if self.context.retry_failed and "failed" in kept.column_names:
             scored &= ~np.asarray(kept["failed"].combine_chunks().to_numpy(zero_copy_only=False), bool)

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curate.engine.store.integrity import file_digest
 from curate.engine.store.remote.fetch import bring_all
+from curate.engine.store.shards import read_parquet
 from curate.rows import prompt_language
 from curate.rows.kinds import ATTRIBUTES, SCORES
 
@@ -55,7 +55,7 @@ def read_alive(root: Path, columns: Sequence[Columns], rows: int) -> Mask:
     """Which rows are alive after all of these column shards."""
     if not columns:
         return np.ones(rows, bool)
-    keep = pq.read_table(root / columns[-1].path, columns=["keep"])["keep"].combine_chunks()
+    keep = read_parquet(root / columns[-1].path, columns=["keep"])["keep"].combine_chunks()
     return np.asarray(keep.fill_null(False).to_numpy(zero_copy_only=False), bool)
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curate.engine.store.integrity import file_digest
-from curate.engine.store.shards import QUARANTINED, write_parquet
+from curate.engine.store.shards import QUARANTINED, read_parquet, write_parquet
 from curate.engine.store.store import Store
 from curate.rows import Kind, content_digest
 
@@ -44,7 +43,7 @@ def version_digest(
 
 def bad_rows(store: Store, folders: Sequence[str]) -> pa.Table:
     """All unreadable rows of a dataset's sources."""
-    tables = [pq.read_table(store.checked(f"{folder}/bad.parquet")).cast(QUARANTINED) for folder in folders]
+    tables = [read_parquet(store.checked(f"{folder}/bad.parquet")).cast(QUARANTINED) for folder in folders]
     return pa.concat_tables(tables) if tables else QUARANTINED.empty_table()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.store.fingerprint import digest
+from curate.engine.store.shards import read_parquet
 from curate.engine.store.store import Store
 from curate.engine.tasks.finish import KeptAnswers
 from curate.engine.tasks.recorder import Recorder
@@ -57,7 +59,7 @@ class WorkerContext:
         *,
         threads: int,
         memory: int,
-        scratch: Path,
+        scratch: Callable[[], Path],
         ancestors: Sequence[str] = (),
         seed: int = 0,
         draw: int = 0,
@@ -73,7 +75,7 @@ class WorkerContext:
     ) -> None:
         self.threads = threads
         self.memory = memory
-        self.scratch = scratch
+        self._make_scratch = scratch
         self.seed, self.draw = seed, draw
         self.origins: Sequence[str] = ()
         self.told = 0
@@ -95,6 +97,11 @@ class WorkerContext:
         self._ancestors = ancestors
         self._key: tuple[Any, ...] | None = None
         self._wanted, self._tables, self._ledger, self._tick = wanted, tables, ledger, tick
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder for temporary files; made when it is first asked for, since most tasks need none."""
+        return self._make_scratch()
 
     def model(self, name: str) -> Any:
         spec = self._spec(name)
@@ -133,7 +140,7 @@ class WorkerContext:
         found: list[pa.Table] = []
         for shard in np.unique(shards[hits]):
             rows = np.sort(places[hits[shards[hits] == shard]])
-            table = pq.read_table(self._store.checked(self._ancestors[shard])).take(pa.array(rows))
+            table = read_parquet(self._store.checked(self._ancestors[shard])).take(pa.array(rows))
             found.append(widen(table))
         if not found:
             return Rows(Kind.DOCUMENT, pa.table({}))
@@ -160,7 +167,7 @@ class WorkerContext:
         key = self._key
         if key not in _INDEXES:
             columns = [
-                _bits(pl.Series("id", pq.read_table(self._store.checked(path), columns=["id"])["id"].combine_chunks()))
+                _bits(pl.Series("id", read_parquet(self._store.checked(path), columns=["id"])["id"].combine_chunks()))
                 for path in self._ancestors
             ]
             bits = np.concatenate([*columns, np.empty(0, np.uint64)])

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
-from curate.engine.store.shards import Shard, count_languages, count_prompts, read_shard, write_parquet
+from curate.engine.store.shards import Shard, count_languages, count_prompts, read_parquet, read_shard, write_parquet
 from curate.engine.tasks.count_rows import count_rows
 from curate.engine.tasks.task import TaskContext
 from curate.rows import content_digest, narrow
@@ -53,7 +52,7 @@ def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
     for piece in work.payload["pieces"]:
         table = read_shard(root, Shard(**piece["shard"]))
         columns = [Columns(**value) for value in piece["columns"]]
-        beside = [(one.label, pq.read_table(root / one.path)) for one in columns]
+        beside = [(one.label, read_parquet(root / one.path)) for one in columns]
         merged = merge_scores(table, beside)
         alive = read_alive(root, columns, table.num_rows)
         counts.append(count_rows(merged, beside, work.payload["identifying"]))

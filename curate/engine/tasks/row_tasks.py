@@ -8,10 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
-from curate.engine.store.shards import QUARANTINED, Shard, cut, read_shard, write_parquet, write_shard
+from curate.engine.store.shards import QUARANTINED, Shard, cut, read_parquet, read_shard, write_parquet, write_shard
 from curate.engine.tasks.finish import by_language, whole_rows
 from curate.engine.tasks.task import TaskContext
 from curate.redact import Redactor
@@ -133,5 +132,5 @@ def _with_key(table: pa.Table, key: str) -> pa.Table:
 def merged_rows(root: Path, table: pa.Table, columns: list[Columns]) -> pa.Table:
     """The rows alive after these column shards, their scores merged in."""
     alive = pa.array(read_alive(root, columns, table.num_rows))
-    beside = [(one.label, pq.read_table(root / one.path).filter(alive)) for one in columns]
+    beside = [(one.label, read_parquet(root / one.path).filter(alive)) for one in columns]
     return merge_scores(table.filter(alive), beside)

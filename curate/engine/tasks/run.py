@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
         if task.again and (final / _REFUSED).exists():
             known = orjson.loads(store.checked(f"work/{task.step}/{task.key}/{_REFUSED}").read_bytes())
         unanswered = Unanswered(setting.retry_failed, setting.finish, known)
-        with store.scratch() as scratch:
+        with ExitStack() as held:
             models = {name: load_params(spec) for name, spec in task.payload.get("models", {}).items()}
             redact = _redactor(setting, task, models)
             ledger = (
@@ -67,7 +68,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
                 models,
                 threads=setting.threads,
                 memory=setting.memory,
-                scratch=scratch,
+                scratch=lambda: held.enter_context(store.scratch()),
                 ancestors=task.payload.get("ancestors", ()),
                 seed=task.payload.get("seed", 0),
                 draw=task.payload.get("draw", 0),

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from curate.engine.store.shards import write_shard
+from curate.engine.store.shards import read_parquet, write_shard
 from curate.engine.tasks.task import TaskContext
 from curate.rows.ids import hash_texts
 
@@ -42,6 +41,6 @@ def count_parts(shards: Sequence[Path], parts: Sequence[tuple[float, float]]) ->
     """How many rows of some shards are in each part."""
     counts = np.zeros(len(parts), np.int64)
     for shard in shards:
-        numbers = item_numbers(pq.read_table(shard, columns=["group_id"])["group_id"])
+        numbers = item_numbers(read_parquet(shard, columns=["group_id"])["group_id"])
         counts += [int(((numbers >= low) & (numbers < high)).sum()) for low, high in parts]
     return [int(count) for count in counts]

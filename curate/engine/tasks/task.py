@@ -36,6 +36,7 @@ from curate.engine.store.shards import (
     ChunkLimits,
     both_languages,
     cut,
+    read_parquet,
     write_parquet,
     write_shard,
 )
@@ -142,7 +143,7 @@ class TaskContext:
         return Kind(self.payload["kind"])
 
     def shard(self) -> pa.Table:
-        return widen(pq.read_table(self.store.root / self.payload["shard"]))
+        return widen(read_parquet(self.store.root / self.payload["shard"]))
 
     def columns(self) -> list[Columns]:
         return [Columns(**value) for value in self.payload["columns"]]
@@ -275,7 +276,7 @@ def sample(work: TaskContext, folder: Path) -> dict[str, Any]:
 
 def fit(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: ScoreStep = work.step()
-    fitted = step.fit([pq.read_table(work.store.root / path) for path in work.payload["samples"]], work.context)
+    fitted = step.fit([read_parquet(work.store.root / path) for path in work.payload["samples"]], work.context)
     write_parquet(fitted, folder / "fitted.parquet")
     return {"path": "fitted.parquet", "digest": content_digest(fitted)}
 
@@ -298,7 +299,7 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
         scored = scored & ~failed
     missing = np.flatnonzero(alive & ~scored)
     if len(missing):
-        fitted = pq.read_table(work.store.root / work.payload["fitted"]) if work.payload.get("fitted") else None
+        fitted = read_parquet(work.store.root / work.payload["fitted"]) if work.payload.get("fitted") else None
         frames = []
         for rows in work.batches(table.take(pa.array(missing))):
             frame = step.score(rows, work.context, fitted)
@@ -429,7 +430,7 @@ def _found_before(root: Path, columns: Sequence[Columns], names: Sequence[str]) 
             else []
         )
         if here:
-            found.append((one.label, pq.read_table(root / one.path, columns=here)))
+            found.append((one.label, read_parquet(root / one.path, columns=here)))
     return found
 
 
@@ -449,7 +450,7 @@ def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
         found = _found_before(root, before, step.reads)
         if found or not alive.all():
             path = work.context.scratch / f"summary-{index:05d}.parquet"
-            write_parquet(merge_scores(pq.read_table(root / shard["summary"]), found).filter(pa.array(alive)), path)
+            write_parquet(merge_scores(read_parquet(root / shard["summary"]), found).filter(pa.array(alive)), path)
         masks.append(alive)
         chunk_limits.append(path)
     results = []
@@ -460,7 +461,7 @@ def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
         columns = expand(to_arrow(pl.DataFrame(pl.from_arrow(table)), names), alive)
         path = root / shard["path"]
         tags = [name for name in ("language", "prompt_language") if name in pq.read_schema(path).names]
-        rows = pq.read_table(path, columns=tags)
+        rows = read_parquet(path, columns=tags)
         results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, rows, step.assesses))
         work.advance(shard["rows"])
     return {"outputs": results}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curate.catalog.params import Decision, PerLanguage
+from curate.engine.store.shards import read_parquet
 from curate.rows import Kind
 from curate.steps import Context, GlobalStep, Rows
 
@@ -31,7 +31,7 @@ class TakeN(GlobalStep):
         counts: dict[str, int] = {}
         seen: set[str] = set()
         for path in summaries:
-            table = pq.read_table(path)
+            table = read_parquet(path)
             reasons: list[str | None] = []
             for one, language in zip(table["id"].to_pylist(), table["language"].to_pylist(), strict=True):
                 bucket = language if self.per == "language" else "*"
