@@ -12,7 +12,7 @@ from curate.engine.build import build_datasets, make_plan
 from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
 
-CUTS = ChunkLimits(least=16, mean=16, most=64)
+CUTS = ChunkLimits(least=40, mean=8, most=64)  # a few shards of each source: a build takes longer the more there are
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "seven", "quiet", "orange", "winter", "road"]
 
 

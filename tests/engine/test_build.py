@@ -233,7 +233,7 @@ def test_a_second_catalog_does_not_take_over_a_dataset_of_the_same_name(house, t
 
 def test_cuts_do_not_change_the_version(house):
     [first] = house.build()
-    other = build_datasets(house.load(), house.registry, chunk_limits=ChunkLimits(least=32, mean=8, most=100))[0]
+    other = build_datasets(house.load(), house.registry, chunk_limits=ChunkLimits(least=16, mean=16, most=30))[0]
     assert other.version == first.version
 
 
