@@ -3,16 +3,13 @@ on loopback."""
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
-import json
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from servers import running
+from servers.openai_files import FilesAndJobs
 from trainer_bench import PAIRS, SFT
 from version_bench import data_of
 
@@ -54,60 +51,24 @@ def test_openais_validators_find_every_row(version, written, kind, rows, column)
     assert validators.necessary_column_validator(table, column).error_msg is None
 
 
-class Server(BaseHTTPRequestHandler):
-    """Takes files and jobs, and keeps what it was told."""
-
-    told: list[tuple[str, Any]]
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path.endswith("/files"):
-            head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-            parts = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body).iter_parts()
-            told: Any = {
-                part.get_param("name", header="content-disposition"): part.get_payload(decode=True) for part in parts
-            }
-            answer = {
-                "id": f"file-{len(self.told)}",
-                "object": "file",
-                "bytes": 1,
-                "created_at": 0,
-                "filename": "f",
-                "purpose": "fine-tune",
-                "status": "processed",
-            }
-        else:
-            told = json.loads(body)
-            answer = {"id": "job-1", "object": "fine_tuning.job"}
-        self.told.append((self.path, told))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def server(monkeypatch):
-    found = ThreadingHTTPServer(("127.0.0.1", 0), type("Told", (Server,), {"told": []}))
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{found.server_port}/v1")
-    yield found
-    found.shutdown()
-    found.server_close()
+def told(monkeypatch):
+    """What a server was told of files and jobs."""
+    found: list[tuple[str, Any]] = []
+    with running(type("Told", (FilesAndJobs,), {"told": found})) as address:
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
+        yield found
 
 
 @pytest.mark.parametrize(("kind", "rows"), FORMS)
-def test_the_readmes_code_sends_the_files_and_starts_the_job(version, written, monkeypatch, server, kind, rows):
+def test_the_readmes_code_sends_the_files_and_starts_the_job(version, written, monkeypatch, told, kind, rows):
     pytest.importorskip("openai")
     found = written(version(kind, train=rows, test=rows[:10]), "openai")
     monkeypatch.chdir(found.folder)
     code = (found.folder / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
-    [(_, train), (_, test), (path, job)] = server.RequestHandlerClass.told
+    [(_, train), (_, test), (path, job)] = told
     assert train == {"purpose": b"fine-tune", "file": (found.folder / "data" / "train.jsonl").read_bytes()}
     assert test["file"] == (found.folder / "data" / "test.jsonl").read_bytes()
     assert path == "/v1/fine_tuning/jobs"

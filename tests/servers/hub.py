@@ -14,12 +14,14 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
 import yaml
+
+from servers import running
 
 WRITER, READER, STRANGER = "hf_writer_0123456789abcdef", "hf_reader_0123456789abcdef", "hf_stranger_0123456789abcd"
 DATE = "2026-01-02T03:04:05.000Z"
@@ -120,15 +122,12 @@ class Hub:
         self.lock = threading.RLock()
 
     def __enter__(self) -> Hub:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
-        self.server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self._running = running(type("Handler", (Handler,), {"hub": self}))
+        self.address = self._running.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self._running.__exit__(None, None, None)
 
     def create(self, name: str, private: bool = True) -> Repo:
         self.repos[name] = Repo(private)

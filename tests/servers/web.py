@@ -6,10 +6,12 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from servers import running
 
 
 @dataclass
@@ -122,20 +124,8 @@ def serving() -> Iterator[Shelf]:
         def do_HEAD(self) -> None:
             self._answer("HEAD")
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        if not stopped.is_set():
-            stopped.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-    shelf.url, shelf.stop = f"http://127.0.0.1:{server.server_port}", stop
-    try:
+    with ExitStack() as held:
+        shelf.url = held.enter_context(running(Handler))
+        held.callback(stopped.set)  # before the server ends
+        shelf.stop = held.close
         yield shelf
-    finally:
-        stop()
