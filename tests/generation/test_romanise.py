@@ -19,6 +19,7 @@ from curate.rows import Kind
 
 pytest.importorskip("uroman")
 pytest.importorskip("indic_transliteration")
+pytestmark = pytest.mark.xdist_group("romanise")  # uroman takes two seconds to load
 
 
 # ------------------------------------------------------------------------------------------------------- there and back
