@@ -8,6 +8,7 @@ languages.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -24,10 +25,12 @@ from curate.rows.ids import hash_texts
 from curate.rows.kinds import ATTRIBUTES
 from curate.steps import Context, GlobalStep, Rows
 from curate.text.segmentation import salted, scramble
-from filters.duplicates.clusters import components
+from filters.duplicates.clusters import connect
+from filters.duplicates.files import CHUNK, Files
 from filters.duplicates.normalize import Normalization
 
 Hashes = npt.NDArray[np.uint64]
+Ties = tuple[npt.NDArray[np.int64], Hashes]
 Tie = Literal["prompt", "parent"]
 _SAME = Normalization(
     "nfkc",
@@ -41,6 +44,8 @@ _SAME = Normalization(
     html="strip",
 )
 _LARGE = 0.05
+# Bytes that sorting a row by a key takes.
+_SORT = 64
 
 
 class Split(GlobalStep):
@@ -112,54 +117,76 @@ class Split(GlobalStep):
 
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
-        ties: list[tuple[npt.NDArray[np.int64], Hashes]] = []
-        items: list[Hashes] = []
-        start = 0
-        for path, size in zip(summaries, sizes, strict=True):
-            table = pq.read_table(path)
-            row = np.arange(start, start + size)
-            items.append(_numbers(table["item"]))
-            ties.append((row, salted(items[-1], "item")))
-            if "parent" in self.together:
-                ties += [(row, salted(_numbers(table["id"]), "row")), _listed(table["parents"], start, "row")]
-            if "prompt" in self.together:
-                ties.append(_listed(table["texts"], start, "text"))
-            ties += [_valued(table["attributes"], start, name) for name in self.attributes]
-            start += size
-        item = np.concatenate([*items, np.zeros(0, np.uint64)])
-        component = _components(start, ties)
-        self._warn_if_large(component, context)
-        place = self._places(component, item, context.seed)
-        names = np.array([*self.shares])
-        start = 0
-        for size in sizes:
-            mine = names[place[start : start + size]]
+        starts = [*accumulate([0, *sizes])][:-1]
+        # A row takes 24 bytes of disk; of memory, what sorting a part of the keys takes.
+        files = Files(context.scratch / "split", context.memory // 4)
+        component = files.array("component", (sum(sizes),), np.int64)
+        for start, size in zip(starts, sizes, strict=True):
+            component[start : start + size] = np.arange(start, start + size)
+        parts = -(-len(component) * _SORT // files.memory)
+        for what in self._ties():
+            for part in range(parts):
+                _tie(component, list(self._keys(what, summaries, part, parts)))
+                files.release()
+        self._warn_if_large(component, files, context)
+        least = self._smallest_items(component, summaries, files, context.seed)
+        bounds, names = np.cumsum([*self.shares.values()])[:-1], pa.array([*self.shares])
+        for start, size in zip(starts, sizes, strict=True):
+            # The minimum of n numbers in [0, 1) is not uniform; mixed once more, it is.
+            drawn = scramble(least[component[start : start + size]]).astype(np.float64) / 2.0**64
             yield pa.table(
                 {
-                    "keep": pa.array([True] * size, pa.bool_()),
+                    "keep": pa.array(np.ones(size, bool)),
                     "reason": pa.nulls(size, pa.string()),
-                    "split": pa.array(mine.tolist(), pa.string()),
+                    "split": names.take(pa.array(np.searchsorted(bounds, drawn, side="right"))),
                 }
             )
-            start += size
 
-    def _places(self, component: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
-        """The number of each row's split."""
-        count = len(component)
-        least = np.full(count, np.iinfo(np.uint64).max, np.uint64)
-        # The smallest mixed digest: which item represents a component depends only on the seed.
-        np.minimum.at(least, component, salted(item, "split", seed))
-        bounds = np.cumsum([*self.shares.values()])[:-1]
-        # The minimum of n numbers in [0, 1) is not uniform; mixed once more, it is.
-        drawn = scramble(least[component]).astype(np.float64) / 2.0**64
-        splits: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
-        return splits
+    def _ties(self) -> list[tuple[str, str]]:
+        """(column of a summary, name of the attribute if it is one) of everything that connects rows."""
+        ties = [("item", "")]
+        ties += [("parents", "")] if "parent" in self.together else []
+        ties += [("texts", "")] if "prompt" in self.together else []
+        return ties + [("attributes", name) for name in self.attributes]
 
-    def _warn_if_large(self, component: npt.NDArray[np.int64], context: Context) -> None:
-        if not len(component):
-            return
-        _, counts = np.unique(component, return_counts=True)
-        largest = int(counts.max())
+    def _keys(self, what: tuple[str, str], summaries: Sequence[Path], part: int, parts: int) -> Iterator[Ties]:
+        """Rows with their keys, of a part of all keys: rows with equal keys are connected."""
+        column, name = what
+        start = 0
+        for path in summaries:
+            table = pq.read_table(path, columns=["id", column] if column == "parents" else [column])
+            row = np.arange(start, start + len(table))
+            if column == "item":
+                found = [(row, salted(_numbers(table["item"]), "item"))]
+            elif column == "parents":
+                found = [(row, salted(_numbers(table["id"]), "row")), _listed(table["parents"], start, "row")]
+            else:
+                found = [
+                    _listed(table["texts"], start, "text") if column == "texts" else _valued(table[column], start, name)
+                ]
+            for rows, keys in found:
+                mine = keys % np.uint64(parts) == part
+                yield rows[mine], keys[mine]
+            start += len(table)
+
+    def _smallest_items(
+        self, component: npt.NDArray[np.int64], summaries: Sequence[Path], files: Files, seed: int
+    ) -> Hashes:
+        """The smallest mixed digest of each component: which item represents it depends only on the seed."""
+        least: Hashes = files.array("least", (len(component),), np.uint64)
+        least[:] = np.iinfo(np.uint64).max
+        start = 0
+        for path in summaries:
+            item = salted(_numbers(pq.read_table(path, columns=["item"])["item"]), "split", seed)
+            np.minimum.at(least, component[start : start + len(item)], item)
+            start += len(item)
+        return least
+
+    def _warn_if_large(self, component: npt.NDArray[np.int64], files: Files, context: Context) -> None:
+        counts = files.array("counts", (len(component),), np.int64)
+        for start in range(0, len(component), CHUNK):
+            np.add.at(counts, component[start : start + CHUNK], 1)
+        largest = int(counts.max(initial=0))
         if largest > max(_LARGE * len(component), 20):
             context.warn(
                 f"{largest} of {len(component)} rows are connected and go into one split; connect them by fewer "
@@ -212,12 +239,9 @@ def _valued(column: pa.ChunkedArray, start: int, name: str) -> tuple[npt.NDArray
     return rows + start, salted(digests, f"attribute:{name}")
 
 
-def _components(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:
-    """The number of the piece that each of ``count`` rows is part of, given (rows, keys): equal keys tie."""
-    if not count:
-        return np.zeros(0, np.int64)
-    rows, keys = np.concatenate([one for one, _ in ties]), np.concatenate([one for _, one in ties])
-    order = np.argsort(keys, kind="stable")
-    rows, keys = rows[order], keys[order]
-    same = keys[1:] == keys[:-1]
-    return components(count, rows[:-1][same], rows[1:][same])
+def _tie(component: npt.NDArray[np.int64], ties: Sequence[Ties]) -> None:
+    """Connects the components of rows with equal keys."""
+    rows, keys = (np.concatenate([one[side] for one in ties]) for side in (0, 1))
+    order = np.argsort(keys)
+    same = keys[order[1:]] == keys[order[:-1]]
+    connect(component, rows[order[:-1][same]], rows[order[1:][same]])

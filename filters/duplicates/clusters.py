@@ -103,13 +103,6 @@ class Ranking:
 
 
 # -------------------------------------------------------------------------------------------------------------- linkage
-def components(count: int, left: Places, right: Places) -> Places:
-    """For each of ``count`` nodes the smallest number in its connected component (itself, if isolated)."""
-    label: Places = np.arange(count)
-    connect(label, left, right)
-    return label
-
-
 def connect(label: Places, left: Places, right: Places) -> None:
     """Joins components by these pairs: ``label`` has the smallest number in each node's component, and gets it anew."""
     a, b = left, right
@@ -123,11 +116,15 @@ def connect(label: Places, left: Places, right: Places) -> None:
             break
         high, low = np.maximum(la, lb), np.minimum(la, lb)
         np.minimum.at(label, high, low)
-        while True:
-            shorter = label[label]
-            if (shorter == label).all():
-                break
-            label[:] = shorter
+        changed = True
+        while changed:
+            changed = False
+            for start in range(0, len(label), _LINKS):
+                here = label[start : start + _LINKS]
+                shorter = label[here]
+                if (shorter != here).any():
+                    label[start : start + _LINKS] = shorter
+                    changed = True
 
 
 def link(centre: Places, links: npt.NDArray[np.uint64], linkage: Linkage, never: int = 0) -> Places:

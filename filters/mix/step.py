@@ -38,6 +38,7 @@ from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.segmentation import salted
 from filters.duplicates.columns import score_of
+from filters.duplicates.files import Files
 from filters.mix.replace import BEYOND, OTHER, OUT, REASONS, Replace, matches, replaced
 from filters.mix.shares import Counts, allot
 from filters.mix.turns import deal
@@ -212,9 +213,11 @@ class Mix(GlobalStep):
     # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
-        item = np.zeros(sum(sizes), np.uint64)
-        kind = np.zeros(sum(sizes), np.int32)
-        value = np.zeros(sum(sizes)) if self._score is not None else None
+        # Beside these files, choosing takes some 40 bytes a row of memory.
+        files = Files(context.scratch / "mix", context.memory // 4)
+        item = files.array("item", (sum(sizes),), np.uint64)
+        kind = files.array("kind", (sum(sizes),), np.int32)
+        value = files.array("value", (sum(sizes),), np.float64) if self._score is not None else None
         names: dict[str, int] = {}
         start = 0
         origins = context.origins if self.reads_origin else [""] * len(sizes)
@@ -229,7 +232,7 @@ class Mix(GlobalStep):
             if value is not None:
                 value[start : start + size] = score_of(table["scores"].combine_chunks(), self.choose)
             start += size
-        rank = self._rank(item, value, context.seed)
+        rank = self._rank(item, value, context.seed, files.array("rank", (len(item),), np.int64))
         if self.replace is not None:
             repeats, reason = replaced(
                 self.replace, item, kind, names, rank, only=self.only, rows=self.rows, warn=context.warn
@@ -257,15 +260,16 @@ class Mix(GlobalStep):
         found = latest_value(pl.Series(pl.from_arrow(table["attributes"])), self._attribute)
         return pa.array(found.cast(pl.String).fill_null("").to_list(), pa.string())
 
-    def _rank(self, item: npt.NDArray[np.uint64], value: npt.NDArray[np.float64] | None, seed: int) -> Counts:
-        """The rank of each row in the order of selection."""
-        count = len(item)
+    def _rank(
+        self, item: npt.NDArray[np.uint64], value: npt.NDArray[np.float64] | None, seed: int, rank: Counts
+    ) -> Counts:
+        """Writes the rank of each row in the order of selection."""
         if self.choose == "first":
-            return np.arange(count)
+            rank[:] = np.arange(len(item))
+            return rank
         drawn = salted(item, "mix", seed)
         keys = (drawn,) if value is None else (drawn, np.where(np.isnan(value), np.inf, -value))
-        rank = np.empty(count, np.int64)
-        rank[np.lexsort(keys)] = np.arange(count)
+        rank[np.lexsort(keys)] = np.arange(len(item))
         return rank
 
     def _weight(self, name: str, rows: int) -> float:

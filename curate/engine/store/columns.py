@@ -81,8 +81,8 @@ def decide(scores: pl.DataFrame, rows: pa.Table, verdicts: Mapping[str, pl.Expr]
 def to_arrow(frame: pl.DataFrame, names: Sequence[str]) -> pa.Table:
     """A column shard's table in its fixed types: keep bool, reason string, scores double, attributes string."""
     arrays: dict[str, pa.Array] = {
-        "keep": pa.array(frame["keep"].to_list(), pa.bool_()),
-        "reason": pa.array(frame["reason"].to_list(), pa.string()),
+        "keep": frame["keep"].cast(pl.Boolean).to_arrow(),
+        "reason": frame["reason"].cast(pl.String).to_arrow().cast(pa.string()),
     }
     for name in names:
         text = frame.schema[name] == pl.String
@@ -148,8 +148,8 @@ def count_reasons(languages: pl.Series, columns: pa.Table) -> dict[str, dict[str
     frame = pl.DataFrame(
         {
             "language": languages,
-            "keep": pl.Series(columns["keep"].to_pylist(), dtype=pl.Boolean),
-            "reason": pl.Series(columns["reason"].to_pylist(), dtype=pl.String),
+            "keep": pl.Series(columns["keep"].combine_chunks()),
+            "reason": pl.Series(columns["reason"].combine_chunks()),
         }
     )
     seen = frame.filter(pl.col("keep").is_not_null() & pl.col("language").is_not_null()).with_columns(
@@ -168,8 +168,8 @@ def count_unassessed(languages: pl.Series, columns: pa.Table, score: str) -> dic
     frame = pl.DataFrame(
         {
             "language": languages,
-            "seen": pl.Series(columns["keep"].is_valid().to_pylist(), dtype=pl.Boolean),
-            "assessed": pl.Series(columns[score].is_valid().to_pylist(), dtype=pl.Boolean),
+            "seen": pl.Series(columns["keep"].is_valid().combine_chunks()),
+            "assessed": pl.Series(columns[score].is_valid().combine_chunks()),
         }
     )
     lacking = frame.filter(pl.col("seen") & ~pl.col("assessed")).group_by("language").len().sort("language")

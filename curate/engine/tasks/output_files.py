@@ -82,17 +82,20 @@ def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
 
 
 def _with_reason(dropped: pa.Table, columns: Sequence[tuple[str, pa.Table]]) -> pa.Table:
-    steps: list[str | None] = [None] * dropped.num_rows
-    reasons: list[str | None] = [None] * dropped.num_rows
+    frame = pl.DataFrame(
+        {name: [None] * dropped.num_rows for name in ("step", "reason")}, dict.fromkeys(("step", "reason"), pl.String)
+    )
     for label, table in columns:
-        for index, (keep, reason) in enumerate(
-            zip(table["keep"].to_pylist(), table["reason"].to_pylist(), strict=True)
-        ):
-            if keep is False:
-                steps[index], reasons[index] = label, reason
-    return dropped.append_column(
-        pa.field("step", pa.string(), nullable=False), pa.array(steps, pa.string())
-    ).append_column(pa.field("reason", pa.string(), nullable=False), pa.array(reasons, pa.string()))
+        left = (~pl.Series(table["keep"].combine_chunks())).fill_null(False)
+        reason = pl.Series(table["reason"].combine_chunks())
+        frame = frame.with_columns(
+            step=pl.when(left).then(pl.lit(label)).otherwise("step"),
+            reason=pl.when(left).then(reason).otherwise("reason"),
+        )
+    for name in frame.columns:
+        field = pa.field(name, pa.string(), nullable=False)
+        dropped = dropped.append_column(field, frame[name].to_arrow().cast(pa.string()))
+    return dropped
 
 
 def _write(table: pa.Table, folder: Path, name: str) -> dict[str, Any]:
