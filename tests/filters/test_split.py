@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -106,8 +109,6 @@ def test_a_giant_piece_is_told_of(make: Any, context: Any, tmp_path: Path) -> No
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=3), min_size=1, max_size=30))
 def test_pieces_are_those_of_a_plain_search(keys: list[list[int]]) -> None:
-    import numpy as np
-
     rows = np.array([n for n, mine in enumerate(keys) for _ in mine], np.int64)
     flat = salted(np.array([key for mine in keys for key in mine], np.uint64), "x")
     found = np.arange(len(keys))
@@ -183,3 +184,31 @@ def test_splits_are_said_once_and_behind_what_makes_rows(place: Path) -> None:
         curate.load_catalog(catalog(place, step, {"split": {"shares": HALVES, "as": "again"}}))
     with pytest.raises(CatalogError, match="'romanise' makes new rows"):
         curate.load_catalog(catalog(place, step, "romanise"))
+
+
+def test_memory_of_the_decision_does_not_grow_with_the_rows(
+    context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def summary(name: str, first: int, rows: int) -> Path:
+        numbers = np.random.default_rng(first).integers(0, 2**62, (3, rows)).astype(np.uint64)
+        one, two = (
+            pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32), pa.array(keys)) for keys in numbers[:2]
+        )
+        table = {"id": numbers[2], "item": numbers[1], "texts": one, "parents": two}
+        pq.write_table(pa.table(table), tmp_path / name)
+        return tmp_path / name
+
+    monkeypatch.setattr("filters.duplicates.clusters._LINKS", 1024)
+    monkeypatch.setattr("filters.split.CHUNK", 1024)
+    monkeypatch.setattr(context, "memory", 1 << 20)
+    context.scratch = tmp_path / "scratch"
+    peaks = []
+    for rows in (4_000, 40_000):
+        paths = [summary(f"{rows}-{start}", start, 2_000) for start in range(0, rows, 2_000)]
+        tracemalloc.start()
+        for table in Split(shares=HALVES).decide(paths, context):
+            del table
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 36,000 rows more: a few bytes each, where 180 were held before.
+    assert peaks[1] - peaks[0] < 300_000, peaks
