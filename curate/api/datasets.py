@@ -230,9 +230,11 @@ def rebuild(
     from curate.engine.build import build_datasets
     from curate.engine.planning.estimate import aside
     from curate.engine.store.diff import recipe_difference
+    from curate.engine.store.lock import refresh
 
     registry = registry or Registry.installed()
     loaded = as_catalog(catalog, registry)
+    refresh(loaded.store, caches=True)
     store = Store(loaded.store)
     there = store.resolve(name)
     with store.scratch() as folder:

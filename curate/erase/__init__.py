@@ -100,7 +100,7 @@ def forget(
         store.sweep()
         settle(store.root / "cache")
         empty_logs(store.root / "cache")
-        bring_all(store.root, "*.parquet")
+        lost = bring_all(store.root, "*.parquet")
         begun = _begun(store)
         bad = all_quarantined(files(store, "bad.parquet", "quarantined/*.parquet"))
         named = dict.fromkeys(rows, "")
@@ -134,7 +134,9 @@ def forget(
         write_atomically(
             _note(store), seal({**{name: sorted(one) for name, one in asdict(gone).items()}, "versions": held})
         )
-        erasure = Erasure(len(every), added, _standing_on(store, catalog, lies, gone), unreadable=tree.unreadable)
+        erasure = Erasure(
+            len(every), added, _standing_on(store, catalog, lies, gone), unreadable=(*tree.unreadable, *lost)
+        )
         # The texts first: they are known only as long as the rows are there.
         texts = places.texts_of(store, gone)
         erasure.recordings = places.recordings_with(catalog, texts)

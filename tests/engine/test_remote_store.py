@@ -22,16 +22,20 @@ import yaml
 
 import curate
 from curate import load_catalog
+from curate.api.datasets import rebuild
 from curate.caches import ANSWERS, write_ahead
 from curate.engine.build import build_datasets, make_plan
 from curate.engine.planning import runner
+from curate.engine.preview import preview_dataset
 from curate.engine.store.gc import collect_garbage, verify_version
 from curate.engine.store.history import remove_tag, tag_version
 from curate.engine.store.remote import lease
 from curate.engine.store.remote import objects as objects_module
+from curate.engine.store.remote import push as push_module
+from curate.engine.store.remote import session as session_module
+from curate.engine.store.remote.fetch import known, object_name
 from curate.engine.store.remote.head import read_head, swap_head
 from curate.engine.store.remote.objects import Conflict, Objects
-from curate.engine.store.remote.working_copy import WorkingCopy
 from curate.engine.store.repair import find_damage, repair_store
 from curate.engine.store.shards import ChunkLimits
 from curate.erase import forget
@@ -235,6 +239,7 @@ import os, signal, sys
 sys.path.insert(0, {plugin!r})
 import curate_letters as letters
 from curate import load_catalog
+from curate.api.datasets import rebuild
 from curate.engine.build import build_datasets
 from curate.engine.store.remote.objects import Objects
 from curate.engine.store.shards import ChunkLimits
@@ -341,7 +346,7 @@ def test_what_is_forgotten_is_on_no_machine_and_not_in_the_bucket(machine: Machi
     catalog = two.catalog()
     curate.dataset("loud", store=two.store()).to_polars()
     with pytest.MonkeyPatch.context() as patch:  # a build of this machine that was never sent
-        patch.setattr(WorkingCopy, "push", lambda *args, **more: None)
+        patch.setattr(session_module, "push", lambda *args, **more: None)
         two.build(steps=["shout"])
     word = "sw words words words words 25"
     assert holds(two.root, word.upper()), "its results have the text"
@@ -484,3 +489,98 @@ def test_a_url_that_is_none_is_found_by_the_check(store: str, said: str, tmp_pat
     assert "catalog.yaml:" in str(error.value) and "secret" not in str(error.value)
     with pytest.raises(StoreError, match=said):
         curate.open_store(store)
+
+
+def test_finished_results_are_sent_while_the_build_runs(
+    machine: Machines, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = machine("one"), machine("two")
+    monkeypatch.setattr(session_module, "SEND", 0.1)
+    seen: list[int] = []
+    done = runner.TaskRunner._run
+
+    def slowly(self: Any, missing: Any, results: Any) -> None:
+        if any(task.step == "shout" for _, _, task in missing):
+            for _ in range(100):
+                two.store()
+                if found := list(two.root.glob("work/letters/[!.]*/result.json")):
+                    break
+                time.sleep(0.1)
+            seen.append(len(found))
+            raise StoreError("this machine is lost")
+        done(self, missing, results)
+
+    monkeypatch.setattr(runner.TaskRunner, "_run", slowly)
+    with pytest.raises(StoreError, match="is lost"):
+        one.build()
+    assert seen and seen[0], "scores are there before the build has ended"
+
+
+def test_an_erasure_that_could_not_be_sent_is_carried_on(machine: Machines, url: str) -> None:
+    one, two = machine("one"), machine("two")
+    one.build()
+    word = "sw words words words words 25"
+    with pytest.MonkeyPatch.context() as patch:
+
+        def away(self: Any) -> None:
+            raise StoreError(f"{url} cannot be listed: it cannot be reached")
+
+        patch.setattr(push_module._Push, "_sweep", away)
+        with pytest.raises(StoreError, match=r"cannot be listed.*the next build on this machine sends it"):
+            forget(one.catalog(), one._registry, "loud", where=f"text ILIKE '%{word}%'", purge=True)
+    one.build()
+    objects = Objects(url)
+    for name in objects_in(url):
+        found = objects.get(name)
+        assert found is not None and not has_text(found[0], name, word), name
+    two.build()
+
+
+def test_a_lost_cache_or_description_stops_nobody(
+    machine: Machines, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = machine("one")
+    first = one.build()
+    objects = Objects(url)
+    files = known(one.root).files
+    lost = [
+        object_name("spending.sqlite", files[""]["spending.sqlite"]),
+        *(
+            object_name("result.json", listed["result.json"])
+            for unit, listed in files.items()
+            if unit.startswith("work/shout/")
+        ),
+    ]
+    objects.delete(lost)
+    two = machine("two")
+    again = two.build()
+    assert again.version == first.version and again.changed
+    assert caplog.text.count("gone from s3://") >= len(lost)
+    three = machine("three")
+    assert not three.build().changed
+    assert not list(find_damage(three.store()))
+
+
+def test_a_version_that_is_read_by_name_is_fetched_where_it_is_needed(machine: Machines) -> None:
+    one = machine("one")
+    first = one.build()
+    tag_version(one.store(), "loud", "v1")
+    again = one.build(**{"from": ["loud@v1"], "steps": [{"letters": {"model": "ruler", "min": 9}}]})
+    assert again.rows
+    for name, do in {
+        "check": lambda catalog: make_plan(catalog, one._registry),
+        "preview": lambda catalog: preview_dataset(catalog, one._registry, "loud", rows=3),
+        "rebuild": lambda catalog: rebuild("loud", catalog=catalog, registry=one._registry),
+    }.items():
+        assert do(machine(name).catalog()), name
+    assert first.version != again.version
+    two = machine("two")
+    looser = two.catalog(
+        steps=[
+            {"letters": {"model": "ruler", "min": 12}},
+            "shout",
+            {"letters": {"as": "again", "model": "ruler", "min": 12}},
+        ]
+    )
+    assert not make_plan(looser, one._registry, chunk_limits=ChunkLimits(32, 32, 64)).idle
+    assert two.build().rows

@@ -303,9 +303,10 @@ class TaskRunner:
         scored = np.asarray(kept["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool)
         if self.context.retry_failed and "failed" in kept.column_names:
             scored &= ~np.asarray(kept["failed"].combine_chunks().to_numpy(zero_copy_only=False), bool)
-        alive = read_alive(
-            self.context.store.root, [Columns(**value) for value in task.payload["columns"]], len(scored)
-        )
+        columns = [Columns(**value) for value in task.payload["columns"]]
+        for one in columns[-1:]:
+            self.context.store.checked(one.path)
+        alive = read_alive(self.context.store.root, columns, len(scored))
         return int((alive & ~scored).sum())
 
     def models_of(self, params: Any) -> dict[str, Model]:

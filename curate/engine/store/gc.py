@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.integrity import check_digest, read_sealed
 from curate.engine.store.lock import StoreLock, sweep
-from curate.engine.store.remote.fetch import absent_bytes
+from curate.engine.store.remote.fetch import absent_bytes, bring_all
 from curate.engine.store.store import Store
 from curate.engine.store.versions import ID_LENGTH
 from curate.errors import DamagedError, StoreError
@@ -146,6 +146,7 @@ def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:
     version = store.resolve(name, ref)
     manifest = store.manifest(name, version)
     folder = store.dataset(name) / version
+    bring_all(folder)
     problems: list[str] = []
     listed = {file["path"] for file in manifest["files"]}
     for path in folder.rglob("*.parquet"):

@@ -12,6 +12,7 @@ from curate.caches import find_damaged, salvage_file
 from curate.engine.store.columns import kept_scores
 from curate.engine.store.integrity import check_digest, read_sealed
 from curate.engine.store.lock import StoreLock, sweep
+from curate.engine.store.remote.fetch import bring_all
 from curate.engine.store.store import Store
 from curate.errors import DamagedError
 
@@ -41,6 +42,7 @@ class Repaired:
 def find_damage(store: Store) -> Iterator[Damage]:
     """Reads everything in a store, the bytes of every file included, and compares it with what was written."""
     root = store.root
+    bring_all(root)
     for path in (root / "store.json", *sorted((root / "state").glob("[!.]*.json")), root / "cache" / "files.json"):
         yield from _sealed(path)
     for step in _folders(root / "work"):

@@ -22,7 +22,7 @@ from typing import Any
 
 from curate.engine.store.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
 from curate.engine.store.lock import refresh
-from curate.engine.store.remote.fetch import url_of
+from curate.engine.store.remote.fetch import bring_all, url_of
 from curate.engine.store.remote.session import is_working_copy
 from curate.errors import DamagedError, StoreError
 from curate.files import digest_files, stamp
@@ -286,6 +286,8 @@ class Store:
             StoreError: there is no such version.
         """
         manifest = self.manifest(name, version)
+        if digests:
+            bring_all(self.dataset(name) / version)
         for file in manifest["files"]:
             path = self.dataset(name) / version / file["path"]
             if digests:

@@ -163,7 +163,8 @@ class WorkerContext:
         """The first 60 bits of every ancestor's id, sorted, with shard and row: 16 bytes a row, made once a process."""
         if self._key is None:
             # A result that was made anew has another content under the same name.
-            self._key = (str(self._root), *((path, (self._root / path).stat().st_mtime_ns) for path in self._ancestors))
+            stamps = ((path, self._store.checked(path).stat().st_mtime_ns) for path in self._ancestors)
+            self._key = (str(self._root), *stamps)
         key = self._key
         if key not in _INDEXES:
             columns = [

@@ -114,12 +114,15 @@ def _absent(path: Path) -> tuple[Path, str, Entry] | None:
     root = copy_root(path.parent)
     if root is None:
         return None
-    inside = (
-        (path if path.is_relative_to(root) else Path(os.path.realpath(path.parent), path.name)).relative_to(root).parts
-    )
-    unit, name = "/".join(inside[:3]), "/".join(inside[3:])
-    entry = known(root).files.get(unit, {}).get(name)
-    return None if entry is None else (root, f"{unit}/{name}", entry)
+    # A version may be lent to a store within this one by a link.
+    for place in (path, Path(os.path.realpath(path.parent), path.name)):
+        if place.is_relative_to(root):
+            inside = place.relative_to(root).parts
+            unit, name = "/".join(inside[:3]), "/".join(inside[3:])
+            entry = known(root).files.get(unit, {}).get(name)
+            if entry is not None:
+                return root, f"{unit}/{name}", entry
+    return None
 
 
 def absent_bytes(folder: Path) -> int:
@@ -144,29 +147,33 @@ def bring(path: Path) -> bool:
     return True
 
 
-def bring_all(folder: Path, pattern: str = "*") -> None:
-    """Fetches all files below a folder whose name fits a pattern and that are not here; one that is damaged there
-    stays missing.
+def bring_all(folder: Path, pattern: str = "*") -> list[Path]:
+    """Fetches all files below a folder whose name fits a pattern and that are not here.
+
+    Returns:
+        Those that are damaged or gone there.
 
     Raises:
         StoreError: the store cannot be reached.
     """
     root = copy_root(folder)
     if root is None:
-        return
+        return []
     wanted = [
         (root, path, entry)
         for path, entry in _missing(root, folder)
         if fnmatch(path.rpartition("/")[2], pattern) and not (root / path).exists()
     ]
+    lost: list[Path] = []
 
     def fetch(one: tuple[Path, str, Entry]) -> None:
         try:
             _fetch(*one)
         except ValueError:
-            return
+            lost.append(root / one[1])
 
     side_by_side(fetch, wanted)
+    return sorted(lost)
 
 
 def side_by_side(work: Any, items: Iterable[Any]) -> None:
@@ -199,7 +206,7 @@ def _missing(root: Path, folder: Path) -> Iterator[tuple[str, Entry]]:
 def _fetch(root: Path, path: str, entry: Entry) -> None:
     name = object_name(path, entry)
     try:
-        objects_of(root).fetch(name, root / path, *entry)
+        objects_of(root).fetch(name, root / path, *entry, aside=root / "remote")
     except ValueError:
         suspect(root, name)
         raise

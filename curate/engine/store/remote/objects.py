@@ -122,14 +122,17 @@ class Objects:
             found: datetime = self._api.head(self._small, "clock")["last_modified"]
             return found
 
-    def fetch(self, name: str, target: Path, size: int, sha256: str) -> None:
+    def fetch(self, name: str, target: Path, size: int, sha256: str, *, aside: Path) -> None:
         """Brings an object into a file, whole or not at all.
+
+        Args:
+            aside: a folder on the same disk, for the file while it is not whole.
 
         Raises:
             ValueError: it is not what was written, or gone.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".tmp-{uuid.uuid4().hex}-{target.name}")
+        temporary = aside / f".tmp-{uuid.uuid4().hex}"
         digest = hashlib.sha256()
         try:
             with self._told("cannot be read"), temporary.open("wb") as file:

@@ -12,6 +12,8 @@ from typing import Any
 from curate.catalog.store_urls import ABOUT
 from curate.engine.store.remote.head import read_head
 from curate.engine.store.remote.lease import Lease
+from curate.engine.store.remote.pull import pull
+from curate.engine.store.remote.push import push
 from curate.engine.store.remote.working_copy import WorkingCopy
 from curate.errors import StoreError
 
@@ -49,12 +51,12 @@ class Session:
         self.name = str(me["id"])
         self._copy = WorkingCopy(root)
         self._lease = Lease(self._copy.objects, me, is_dead)
-        self._sweep = self._erased = False
         self._stop = threading.Event()
         head = self._lease.acquire(wait)
         try:
             with one_at_a_time(root):
-                self._copy.pull(head, caches=True)
+                pull(self._copy, head, caches=True)
+                self._copy.tidy()
         except BaseException:
             with contextlib.suppress(StoreError):
                 self._lease.release()
@@ -82,12 +84,13 @@ class Session:
         Args:
             erased: rows were erased: other machines must not bring them back.
         """
-        self._sweep, self._erased = True, self._erased or erased
+        note = self._copy.root / "remote" / ("erased" if erased else "sweep")
+        note.touch()  # should this end before it is done, the next session does it
 
     def _send(self) -> None:
         while not self._stop.wait(SEND):
             try:
-                self._copy.push(self._lease, caches=False)
+                push(self._copy, self._lease, caches=False)
             except (StoreError, OSError) as error:
                 _LOG.info(f"finished results could not be sent yet: {error}")
 
@@ -107,7 +110,11 @@ class Session:
             self._lease.check()
             try:
                 with one_at_a_time(self._copy.root):
-                    self._copy.push(self._lease, caches=True, sweep=self._sweep, erased=self._erased)
+                    notes = [self._copy.root / "remote" / name for name in ("erased", "sweep")]
+                    erased, swept = (note.exists() for note in notes)
+                    push(self._copy, self._lease, caches=True, sweep=swept or erased, erased=erased)
+                    for note in notes:
+                        note.unlink(missing_ok=True)
             finally:
                 self._lease.release()
         except (StoreError, OSError) as trouble:
@@ -139,7 +146,7 @@ def refresh_copy(root: Path, is_held: Callable[[], bool], *, caches: bool) -> No
             if found is None:
                 return
             try:
-                copy.pull(found.head, caches=caches)
+                pull(copy, found.head, caches=caches)
                 return
             except StoreError:
                 now = read_head(copy.objects)
