@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import hashlib
 import io
 import json
 import os
@@ -11,8 +13,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -584,3 +588,42 @@ def test_a_version_that_is_read_by_name_is_fetched_where_it_is_needed(machine: M
     )
     assert not make_plan(looser, one._registry, chunk_limits=ChunkLimits(32, 32, 64)).idle
     assert two.build().rows
+
+
+def test_a_list_that_names_files_outside_of_the_store_is_refused(machine: Machines, url: str, tmp_path: Path) -> None:
+    one = machine("one")
+    one.build()
+    objects, state = Objects(url), read_head(Objects(url))
+    assert state is not None
+    entry = known(one.root).files[""]["store.json"]
+    for unit, name in (("", "../../../evil.json"), ("", "/tmp/evil.json"), ("work/../../x", "result.json")):
+        data = json.dumps({unit: {name: list(entry)}}).encode()
+        index = f"lists/{hashlib.sha256(data).hexdigest()}-0.json.gz"
+        objects.put(index, gzip.compress(data))
+        state = swap_head(objects, read_head(objects), index=index)
+        with pytest.raises(StoreError, match="is no place in a store; nothing was read"):
+            machine("two").store()
+    assert not list(tmp_path.rglob("evil.json"))
+
+
+def test_of_many_at_once_one_builds_and_the_others_wait(machine: Machines, url: str) -> None:
+    """Of several that see the same head, one gets the store; the others wait, and have nothing to do."""
+    machine("one").build()
+    objects = Objects(url)
+    taken: list[str] = []
+    shared = threading.Barrier(4)
+
+    def take(name: str) -> None:
+        mine = lease.Lease(objects, {"pid": 1, "host": name, "id": name}, lambda holder: False)
+        shared.wait()
+        mine.acquire(30)
+        taken.append(name)
+        assert mine.head.holder is not None and mine.head.holder["id"] == name
+        time.sleep(0.05)
+        assert taken[-1] == name, "nobody else has it meanwhile"
+        mine.release()
+
+    with ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(take, str(number)) for number in range(4)]:
+            one.result()
+    assert sorted(taken) == ["0", "1", "2", "3"]

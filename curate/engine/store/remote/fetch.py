@@ -20,7 +20,7 @@ from curate.catalog.store_urls import ABOUT
 from curate.engine.store.remote.objects import Objects
 
 KNOWN = "remote/known.json"
-AT_ONCE = 8
+AT_ONCE = 16
 """Requests at the same time."""
 Entry = tuple[int, str]
 """Size in bytes, SHA-256."""

@@ -131,4 +131,4 @@ class Lease:
 
 
 def _named(holder: Mapping[str, Any]) -> str:
-    return f"process {holder['pid']} on {holder['host']}" if holder else "another process"
+    return f"process {holder.get('pid')} on {holder.get('host')}" if holder else "another process"

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import orjson
 
@@ -83,7 +83,7 @@ class _Pull:
         digest = name.partition("/")[2].partition("-")[0]
         try:
             if found is not None and hashlib.sha256(data := gzip.decompress(found[0])).hexdigest() == digest:
-                return read_files(orjson.loads(data))
+                return _inside(read_files(orjson.loads(data)))
         except (OSError, EOFError, orjson.JSONDecodeError):
             pass
         raise StoreError(
@@ -166,6 +166,23 @@ class _Pull:
             self._copy.remove(self._now, path)
             self._fetches.append((path, entry))
         return aside
+
+
+def _inside(files: dict[str, dict[str, Entry]]) -> dict[str, dict[str, Entry]]:
+    """The list of files, none of which lies outside of the store, whoever wrote it.
+
+    Raises:
+        StoreError: one does.
+    """
+    for unit, listed in files.items():
+        parts = unit.split("/") if unit else []
+        for name in listed:
+            path = PurePosixPath(*parts, name)
+            if path.is_absolute() or ".." in path.parts or (unit and (len(parts) != 3 or parts[0] not in DESCRIPTIONS)):
+                raise StoreError(
+                    f"the list of files names {str(path)!r}, which is no place in a store; nothing was read"
+                )
+    return files
 
 
 def _merge(aside: Path, path: Path) -> None:

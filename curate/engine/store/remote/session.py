@@ -108,6 +108,12 @@ class Session:
         del _SESSIONS[self._copy.root]
         try:
             self._lease.check()
+        except StoreError:
+            self._lease.stop()
+            if error is None:
+                raise
+            return  # a build has said so already
+        try:
             try:
                 with one_at_a_time(self._copy.root):
                     notes = [self._copy.root / "remote" / name for name in ("erased", "sweep")]
