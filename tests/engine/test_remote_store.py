@@ -345,8 +345,11 @@ def test_gc_deletes_there_too(machine: Machines, url: str) -> None:
 
 
 def test_what_is_forgotten_is_on_no_machine_and_not_in_the_bucket(machine: Machines, url: str) -> None:
+    import boto3
+
     one, two = machine("one"), machine("two")
     one.build()
+    boto3.client("s3").put_bucket_versioning(Bucket=url.split("/")[2], VersioningConfiguration={"Status": "Enabled"})
     catalog = two.catalog()
     curate.dataset("loud", store=two.store()).to_polars()
     with pytest.MonkeyPatch.context() as patch:  # a build of this machine that was never sent
@@ -356,6 +359,7 @@ def test_what_is_forgotten_is_on_no_machine_and_not_in_the_bucket(machine: Machi
     assert holds(two.root, word.upper()), "its results have the text"
     done = forget(one.catalog(), one._registry, "loud", where=f"text ILIKE '%{word}%'", purge=True)
     assert done.rows and done.removed and not done.versions
+    assert done.old_objects == url, "the bucket keeps old versions, which is said"
     objects = Objects(url)
     for name in objects_in(url):
         found = objects.get(name)
@@ -627,3 +631,25 @@ def test_of_many_at_once_one_builds_and_the_others_wait(machine: Machines, url: 
         for one in [pool.submit(take, str(number)) for number in range(4)]:
             one.result()
     assert sorted(taken) == ["0", "1", "2", "3"]
+
+
+def test_a_file_that_is_damaged_here_is_fetched_again(
+    machine: Machines, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = machine("one")
+    first = one.build()
+    before = objects_in(url)
+    for number, damage in enumerate((lambda data: data[:-9], lambda data: data[:-9] + b"X" + data[-8:])):
+        for pattern in ("datasets/*/*/data/*.parquet", "work/*/*/rows-*.parquet"):
+            for path in one.root.glob(pattern):
+                data = path.read_bytes()
+                path.unlink()
+                path.write_bytes(damage(data))
+        assert curate.dataset("loud", store=one.store()).to_polars().height == first.rows
+        again = one.build()
+        assert (again.version, again.changed, again.mended) == (first.version, False, [])
+        assert not list(find_damage(one.store())), number
+    assert "was damaged on this machine and is fetched again from s3://" in caplog.text
+    assert {name for name in objects_in(url) if name.endswith(".parquet")} == {
+        name for name in before if name.endswith(".parquet")
+    }

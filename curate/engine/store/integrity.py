@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from curate.engine.store.remote.fetch import absent, bring
+from curate.engine.store.remote.fetch import absent, bring, drop_damaged
 from curate.errors import DamagedError
 from curate.files import regular
 
@@ -93,7 +93,7 @@ def check_size(path: Path, size: int) -> None:
     found = absent(path) if about is None else about.st_size
     if found is None:
         raise DamagedError(path, "it is gone")
-    if found != size:
+    if found != size and not drop_damaged(path, size):
         raise DamagedError(path, f"it has {found:,} bytes instead of {size:,}")
 
 
@@ -127,6 +127,17 @@ def check_digest(path: Path, size: int, digest: str) -> Path:
         DamagedError: it has not.
     """
     check_size(path, size)
+    if not _has_digest(path, digest) and not (drop_damaged(path, size, digest) and _has_digest(path, digest)):
+        raise DamagedError(path, "its bytes are not those that were written")
+    return path
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    """Whether a file has these bytes; one that is not in a working copy is fetched.
+
+    Raises:
+        DamagedError: it cannot be read or fetched.
+    """
     try:
         if not path.exists():
             bring(path)
@@ -136,10 +147,9 @@ def check_digest(path: Path, size: int, digest: str) -> Path:
     stamp = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
     if _SEEN.get((str(path), digest)) != stamp:
         try:
-            found = file_digest(path)
+            if file_digest(path) != digest:
+                return False
         except OSError as error:
             raise DamagedError(path, f"it cannot be read: {error.strerror or error}") from None
-        if found != digest:
-            raise DamagedError(path, "its bytes are not those that were written")
         _SEEN[str(path), digest] = stamp
-    return path
+    return True

@@ -6,6 +6,7 @@ lies where is ``remote/known.json``.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ import orjson
 from curate.catalog.store_urls import ABOUT
 from curate.engine.store.remote.objects import Objects
 
+_LOG = logging.getLogger("curate.engine")
 KNOWN = "remote/known.json"
 AT_ONCE = 16
 """Requests at the same time."""
@@ -131,6 +133,21 @@ def absent_bytes(folder: Path) -> int:
     if root is None:
         return 0
     return sum(entry[0] for path, entry in _missing(root, folder) if not (root / path).exists())
+
+
+def drop_damaged(path: Path, size: int, sha256: str | None = None) -> bool:
+    """Removes a file of a working copy that is not as it was written, so that it is fetched again; only if it is there
+    in the store behind the URL.
+
+    Returns:
+        Whether it was removed.
+    """
+    found = _absent(path)
+    if found is None or found[2][0] != size or sha256 not in (None, found[2][1]):
+        return False
+    _LOG.warning(f"{found[1]} was damaged on this machine and is fetched again from {url_of(found[0])}")
+    path.unlink(missing_ok=True)
+    return True
 
 
 def bring(path: Path) -> bool:
