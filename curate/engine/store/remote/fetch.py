@@ -51,7 +51,8 @@ _OBJECTS: dict[Path, tuple[int, Objects]] = {}
 
 def object_name(path: str, entry: Entry) -> str:
     """The object that holds a file."""
-    return f"objects/{entry[1]}{PurePosixPath(path).suffix}"
+    suffix = PurePosixPath(path).suffix
+    return f"objects/{entry[1]}{suffix if suffix.isascii() and suffix[1:].isalnum() else ''}"
 
 
 def copy_root(path: Path) -> Path | None:

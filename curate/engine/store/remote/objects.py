@@ -17,7 +17,7 @@ from curate.errors import StoreError
 Token = Mapping[str, str]
 """Which state of an object was read: what a conditional write compares."""
 RETRIES: Any = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
-_WHOLE = 32 << 20
+_WHOLE = 16 << 20
 """Bytes up to which a file is sent in one request: of a request that is cut off nothing stays in the bucket."""
 _HINTS = (
     ("NoSuchBucket|ContainerNotFound|bucket does not exist", "there is no such bucket, and curate creates none"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -22,6 +23,8 @@ from curate.engine.store.remote.working_copy import DESCRIPTIONS, WorkingCopy, c
 from curate.errors import DamagedError, StoreError
 
 _LOG = logging.getLogger("curate.engine")
+_OURS = re.compile(r"(objects|lists)/[0-9a-f]{64}(-[0-9a-f]{8})?(\.\w+)*")
+"""Names of objects that curate has written; what else lies there is somebody else's."""
 _DELETED = 1000
 """Objects that are deleted at once."""
 
@@ -165,8 +168,8 @@ class _Push:
     def _sweep(self) -> None:
         """Deletes objects that are on the list no more, and sends those again that are missing there."""
         objects, wanted = self._copy.objects, dict(_objects(self._now))
-        found = dict(objects.listed("objects/"))
-        lists = [name for name, _ in objects.listed("lists/") if name != self._now.index]
+        found = {name: size for name, size in objects.listed("objects/") if _OURS.fullmatch(name)}
+        lists = [name for name, _ in objects.listed("lists/") if _OURS.fullmatch(name) and name != self._now.index]
         gone = [name for name in found if name not in wanted] + lists
         for start in range(0, len(gone), _DELETED):
             self._lease.commit()  # nobody has taken over so far, who may need one of them again

@@ -53,12 +53,9 @@ class WorkingCopy:
 
     def notes(self) -> list[str]:
         """Small files that may change."""
-        return [
-            path.relative_to(self.root).as_posix()
-            for pattern in _NOTES
-            for path in sorted(self.root.glob(pattern))
-            if path.name[0] != "." and path.is_file()
-        ]
+        found = [path for pattern in _NOTES for path in sorted(self.root.glob(pattern)) if path.is_file()]
+        inside = [path.relative_to(self.root) for path in found]
+        return [path.as_posix() for path in inside if not any(part.startswith(".") for part in path.parts)]
 
     def caches(self) -> list[str]:
         """Caches that all machines share, and what was spent."""
