@@ -33,6 +33,10 @@ from curate.models.langid.labels import find_scripts
 from curate.rows import languages
 from curate.steps.models import LanguageIdentifier
 
+LETTERS = [0.15, 0.3]
+"""Of .1, .2, .3, .5 and .8 the weights that give the most right answers on one to five words (tune half), and the
+log-temperature of the least loss."""
+
 
 def kept_few(items: list[Item]) -> list[Item]:
     """What is fitted on, a few texts of each language and length."""
@@ -305,6 +309,7 @@ def write(
             "unmeasured": lowest,
             "m": round(weights.m, 3),
             "f": round(weights.f, 3),
+            "letters": LETTERS,
             "temperature": temperature,
         },
     }

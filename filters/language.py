@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import regex
 from pydantic import model_validator
 
 from curate.catalog.params import Count, Decision, IdentifierName, LanguageTag, PerLanguage, Share
@@ -32,6 +33,10 @@ Meaning = Literal["ours", "contradicted", "other"]
 _LABELS = 8
 # The probability from which a label of a text with fewer letters than `min_letters` counts, and the letters it needs.
 _CERTAIN, _FEWEST = 0.98, 3.0
+# With fewer words in its letters such a text is not found to be in another language.
+_FEW_WORDS = 3
+_WORDS = regex.compile(r"\p{L}[^\s/]*")
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]")
 # Minimum probability left after labels that the script contradicts are removed; with less the rest is noise.
 _LEAST_REST = 0.02
 # Column of a prompt in another language than the answer → the column of which it is the same.
@@ -57,7 +62,7 @@ class Language(ScoreStep):
     assesses: ClassVar[str] = "score"
     identifies: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 
     model: IdentifierName = "ensemble"
@@ -72,8 +77,9 @@ class Language(ScoreStep):
     """Minimum share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
     traditional characters as the tag says. Null: no limit for that language."""
     min_letters: Count = 20
-    """With fewer letters the step abstains unless a language has a probability of 0.98, and with fewer than 3 always. A
-    Han character counts as 3 letters; kana, Hangul and Indic letters count as 2."""
+    """With fewer letters the step abstains unless a language has a probability of 0.98 and, if it is not the expected
+    one, the text has other letters or at least three words; and with fewer than 3 letters always. A Han character
+    counts as 3 letters; kana, Hangul and Indic letters count as 2."""
     sure: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """A row is dropped for its language only if some other language has at least this probability (0 to 1). A list of
     names or nouns belongs to no language, and no label fits it well."""
@@ -168,11 +174,14 @@ class Language(ScoreStep):
         ask = np.flatnonzero(few & supported)
         score, other = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
         labels = np.full(len(tags), None, dtype=object)
-        answer = identifier.identify(frame["text"].gather(ask).to_list(), _LABELS) if len(ask) else None
+        texts = frame["text"].gather(ask).to_list()
+        answer = identifier.identify(texts, _LABELS) if texts else None
         for at, row in enumerate(ask.tolist() if answer else ()):
             assert answer is not None
             judged = known.judge(answer.languages[at], answer.probabilities[at], tags[row], systems[row], exact=False)
-            if judged is not None and (enough[row] or max(judged[:2]) >= _CERTAIN):
+            if judged is None or not (enough[row] or max(judged[:2]) >= _CERTAIN):
+                continue
+            if enough[row] or judged[0] >= _CERTAIN or not _may_be_any(texts[at], tags[row], systems[row]):
                 score[row], other[row], labels[row] = judged
         assessed = ~np.isnan(score)
         why = np.where(supported, np.where(enough, "unclear", "letters"), "unsupported").astype(object)
@@ -279,6 +288,11 @@ def _is_meant(labels: list[str], allowed: tuple[tuple[str, ...], ...]) -> bool:
     return len(labels) > 1 and any(
         all(any(languages.accepts(tag, label) for tag in mixture) for label in labels) for mixture in allowed
     )
+
+
+def _may_be_any(one: str, tag: str, system: tuple[str, ...]) -> bool:
+    """Whether a short text is one or two words in the letters of a language: names and loanwords are in all of them."""
+    return len(_WORDS.findall(one)) < _FEW_WORDS and not _UNSPACED.search(one) and not contradicted(tag, system)
 
 
 def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:

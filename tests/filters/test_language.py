@@ -102,6 +102,24 @@ def test_a_row_in_a_language_that_no_member_knows_is_unclear(make: Any, decided:
     assert decided(Language(abstain="drop"), rows, context)[:3] == ["abstained", "abstained", None]
 
 
+def test_one_or_two_words_are_in_no_other_language_unless_in_other_letters(
+    make: Any, decided: Any, context: Any
+) -> None:
+    rows = documents(
+        make,
+        ("en", "Fantasy"),
+        ("en", "Albert Einstein"),
+        ("en", "Bonjour !"),
+        ("en", "Heute ist Samstag."),
+        ("en", "Спасибо!"),
+        ("de", "Freundschaft"),
+    )
+    assert decided(Language(), rows, context) == [None, None, None, "language", "language", None]
+    frame = Language().score(rows, context, None)
+    assert frame["abstained"].to_list() == ["letters", "letters", "letters", None, None, None]
+    assert frame["score"][5] > 0.98
+
+
 def test_vowel_points_and_capitals_change_nothing(make: Any, context: Any) -> None:
     rows = documents(
         make,

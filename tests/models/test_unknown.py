@@ -7,7 +7,7 @@ import pytest
 
 from curate.models.langid import language_data as data
 from curate.models.langid.ensemble import LanguageIdEnsemble
-from curate.models.langid.unknown import BUCKETS, Triples, bucket, find_triples, shipped
+from curate.models.langid.triples import BUCKETS, Triples, bucket, find_triples, shipped
 
 pytest.importorskip("eldc")
 pytest.importorskip("pycld2")
@@ -37,7 +37,7 @@ def test_invented_languages_get_no_name_and_known_ones_keep_theirs() -> None:
 
 
 def test_triples_are_those_of_each_text_s_words() -> None:
-    buckets, own = find_triples([["ab", "c"], [], ["é\ud800"], ["ab"]])
+    buckets, own, numbers = find_triples([["ab", "c"], [], ["é\ud800"], ["ab"]])
 
     def of(letters: str) -> int:
         return int(bucket(*np.asarray([list(map(ord, letters))], np.uint32).T)[0])
@@ -52,7 +52,8 @@ def test_triples_are_those_of_each_text_s_words() -> None:
         (3, of(" ab")),
         (3, of("ab ")),
     ]
-    assert find_triples([])[0].tolist() == find_triples([[]])[0].tolist() == []
+    assert numbers.tolist() == [3, 0, 2, 2]
+    assert [find_triples(texts).numbers.tolist() for texts in ([], [[]])] == [[], [0]]
     assert buckets.max() < BUCKETS
 
 
@@ -60,8 +61,29 @@ def test_oddness_is_the_distance_from_what_is_usual() -> None:
     usual = Triples(
         {"x": {"usual": 2.0, "absent": -8, "triples": {"8": " abab "}}, "y": {"usual": 0.0, "absent": 0, "triples": {}}}
     )
-    odd, numbers = usual.oddness([["ab"], ["q"], ["ab"], []], ["x", "x", "y", "x"])
-    assert odd.tolist() == [0.0, 4.0, 0.0, 2.0] and numbers.tolist() == [2, 1, 2, 0]
+    odd = usual.oddness(find_triples([["ab"], ["q"], ["ab"], [], ["ab"]]), ["x", "x", "y", "x", "z"])
+    assert odd.tolist() == [0.0, 4.0, 0.0, 2.0, 0.0]
+
+
+def test_the_letters_of_short_texts_support_languages() -> None:
+    usual = Triples(
+        {
+            "x": {"usual": 0.0, "absent": -8, "triples": {"8": " abab "}},
+            "y": {"usual": 0.0, "absent": -8, "triples": {}},
+        }
+    )
+    scores = np.asarray([[1.0, 2.0, 3.0, -np.inf], [1.0, 2.0, 3.0, 0.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
+    texts = [["ab"], [f"{at}ab" for at in "abcdefghijklmn"], []]
+    added = usual.support(find_triples(texts), ["x", "y", "z", "y"], scores)
+    assert added[0, 0] == 0 > added[0, 1] and added[0, 2] == pytest.approx(added[0, 1] / 2)
+    assert not added[1:].any()
+
+
+def test_a_word_in_its_language_s_letters_is_named() -> None:
+    ensemble = LanguageIdEnsemble().load(cache=None, threads=1)
+    words = {"Freundschaft": "de", "zawsze": "pl", "watoto": "sw", "bonjour": "fr"}
+    found = ensemble.identify(list(words))
+    assert [tags[:1] for tags in found.languages] == [[tag] for tag in words.values()]
 
 
 def test_the_data_are_whole() -> None:

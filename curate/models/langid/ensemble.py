@@ -24,7 +24,7 @@ from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.models.embedding.preprocess import count_scripts, make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
-from curate.models.langid import unknown
+from curate.models.langid import triples, unknown
 from curate.models.langid.ensemble_scoring import (
     Floats,
     Languages,
@@ -34,6 +34,7 @@ from curate.models.langid.ensemble_scoring import (
     find_romanised,
     gather,
     softmax,
+    split_words,
     weights_for,
 )
 from curate.models.langid.labels import ReadTexts
@@ -281,21 +282,22 @@ class LoadedEnsemble:
         features = gather(self._known, asked, said, self._covers, asked.scripts)
         if self._allowed is not None:
             features.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
-        shares = self._weigh(features) if self._vote.mode == "weighted" else self._agree(features)
-        strange = self._strange(asked, features, shares)
+        letters = triples.find_triples([split_words(text) for text in asked])
+        shares = self._weigh(features, letters) if self._vote.mode == "weighted" else self._agree(features)
+        strange = self._strange(letters, features, shares)
         for at, row in enumerate(ask):
             answers[row] = self._answer(shares[at], float(strange[at]), asked[at], asked.scripts[at][0], k)
         return answers
 
-    def _strange(self, texts: ReadTexts, features: LidFeatures, shares: Floats) -> Floats:
+    def _strange(self, letters: triples.Found, features: LidFeatures, shares: Floats) -> Floats:
         """The probability of each text to be in a language that no member knows; 0 with ``languages``, which lists
         all that there are."""
         if self._allowed is not None:
-            return np.zeros(len(texts), np.float32)
+            return np.zeros(len(shares), np.float32)
         best, value = shares.argmax(axis=1), shares.max(axis=1)
         labels = [self._known.tags[at] if value[row] else "" for row, at in enumerate(best)]
         said = [[self._known.tags[at] if at >= 0 else "" for at in row] for row in features.best.tolist()]
-        return unknown.probabilities(texts, labels, value, said, self._current().has[best])
+        return unknown.probabilities(letters, labels, value, said, self._current().has[best])
 
     def _current(self) -> Weights:
         """The weights, for all languages so far."""
@@ -315,11 +317,14 @@ class LoadedEnsemble:
             self._weights = weights
         return self._weights
 
-    def _weigh(self, features: LidFeatures) -> Floats:
+    def _weigh(self, features: LidFeatures, letters: triples.Found) -> Floats:
         scores = combine(features, self._current())
         level, slope = self._temperature()
-        heat = np.exp(level + slope * features.length).astype(np.float32, copy=False)
-        return softmax(scores / heat[:, None])
+        # How much the letters of a short text count, and the log-temperature that they add.
+        weight, more = self._measured.get("letters", (0.0, 0.0))
+        support = triples.shipped().support(letters, self._known.tags, scores)
+        heat = np.exp(level + slope * features.length + more * support.any(axis=1)).astype(np.float32)
+        return softmax((scores + weight * support) / heat[:, None])
 
     def _temperature(self) -> tuple[float, float]:
         """Intercept and slope of the log temperature, for these members."""
