@@ -1,4 +1,4 @@
-"""The fit of ``languages_triples.json``, for ``language_unknown.py fit``: triples of letters by language, and weights."""
+"""The fit of ``languages_triples.json``, for ``language_unknown.py fit``: triples of letters and weights."""
 
 from __future__ import annotations
 

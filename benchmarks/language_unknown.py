@@ -1,5 +1,5 @@
 """Languages that no identifier knows: how many of their texts the model ``ensemble`` gives another language's name, and
-how many right answers it withholds; what the letters of short texts add; and the fit of both (``languages_triples.json``).
+how many right answers it withholds; what the letters of short texts add; and the fit (``languages_triples.json``).
 
     python benchmarks/language_unknown.py --data FOLDER --messages DJANGO
     python benchmarks/language_unknown.py fit --data FOLDER --catalogues FOLDER --interface FOLDER --out FILE

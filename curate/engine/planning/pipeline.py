@@ -108,9 +108,8 @@ def run_steps(
         runner.record.trail.append(StepTrace(use, state.pieces, runner.record.failed[failed:]))
         if not isinstance(use.params, RowStep | GatherStep):
             state.funnel.add_step(use.label, counts)
-            for language, rows in _never_assessed(runner, use, state.funnel, before).items():
-                message = f"none of the {rows:,} rows in {language} could be assessed"
-                runner.warn(f"{runner.record.name}/{use.label}", message)
+            if never := _never_assessed(runner, use, state.funnel, before):
+                runner.warn(f"{runner.record.name}/{use.label}", _none_assessed(never))
             continue
         state.superseded += [piece for piece in before if piece is not None]
         entered = len(state.funnel.steps) + 1
@@ -121,6 +120,15 @@ def run_steps(
         state.funnel.add_made(use.label, [made["languages"] for made in counts])
         asked.add_made(use.label, [made.get("prompts", {}) for made in counts])
     return state
+
+
+def _none_assessed(never: Mapping[str, int]) -> str:
+    """What is said of languages, with their rows, in which a step could assess none."""
+    most = sorted(never, key=lambda tag: (-never[tag], tag))
+    listed = ", ".join(f"{tag} ({never[tag]:,})" for tag in most)
+    where = most[0] if len(most) == 1 else f"{len(most)} languages"
+    told = f"none of the {sum(never.values()):,} rows in {where} could be assessed"
+    return told if len(most) == 1 else f"{told}: {listed}"
 
 
 def _never_assessed(
