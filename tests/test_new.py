@@ -280,6 +280,14 @@ def test_what_cannot_be_told_is_asked_and_can_be_set(tmp_path):
     assert "sw is from its name" in str(named)
     step = yaml.safe_load(named.text)["datasets"]["clean"]["steps"][1]
     assert step == {"language": {"min": {"default": 0.3, "sw": None}}}, "no limit where the identifier is unsure"
+    galician = [
+        "A veciña tróuxonos onte unha torta porque fixera moita.",
+        "Os nenos xogaban á beira do río ata a noite.",
+    ]
+    jsonl(tmp_path / "gl.jsonl", [{"text": one} for one in galician])
+    doubtful = curate.new_catalog(tmp_path / "gl.jsonl", folder=tmp_path / "gl", parameters={"language": "gl"})
+    step = yaml.safe_load(doubtful.text)["datasets"]["clean"]["steps"][1]
+    assert step == {"language": {"min": {"default": 0.3, "gl": None}}} and "drops 7% of right rows" in doubtful.text
     jsonl(tmp_path / "odd.jsonl", [{"ask": ask, "reply": answer} for ask, answer in said("ar")])
     with pytest.raises(SourceError, match="no known format: its columns are ask, reply"):
         curate.new_catalog(tmp_path / "odd.jsonl", folder=tmp_path)

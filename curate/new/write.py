@@ -14,6 +14,7 @@ import yaml
 
 from curate.catalog import CatalogError, load_catalog
 from curate.errors import BuildError, SourceError
+from curate.models.langid.language_data import doubtful_languages
 from curate.new.guess import Guess
 from curate.new.licences import licence_beside
 from curate.new.parallels import Translation, find_translations
@@ -267,11 +268,16 @@ def _dataset(name: str, kind: Kind, groups: Sequence[_Group]) -> list[str]:
     steps = [("shape", "drops empty, very long and repetitive texts, and broken conversations")]
     labelled = [group for group in groups if group.first.params.get("language") != "detect"]
     if labelled:
-        unsure = {tag: None for group in labelled for file in group.files for tag in file.unsure}
+        files = [file for group in labelled for file in group.files]
+        lossy = {tag: share for tag, share in doubtful_languages().items() if any(tag in file.tags for file in files)}
+        unsure = dict.fromkeys([*(tag for file in files for tag in file.unsure), *lossy])
         step = f"language: {_flow({'min': {'default': _LANGUAGE, **unsure}})}" if unsure else "language"
         why = "drops rows in another language; one may have its own threshold: {min: {default: 0.3, sw: 0.2}}"
         if unsure:
-            why = f"drops rows in another language; the identifier is unsure of {', '.join(unsure)}: no limit for it"
+            named = ", ".join(
+                f"{tag} (it drops {lossy[tag]:.0%} of right rows)" if tag in lossy else tag for tag in unsure
+            )
+            why = f"drops rows in another language; the identifier is unsure of {named}: no limit for it"
         steps.append((step, why))
     if kind is Kind.PARALLEL:
         steps.append(("translation_quality", "drops pairs with missing numbers, copies, odd lengths, lost negation"))

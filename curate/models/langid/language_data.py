@@ -118,6 +118,13 @@ def usual_languages() -> frozenset[str]:
 
 
 @cache
+def doubtful_languages() -> Mapping[str, float]:
+    """Language → share of right sentences that the step ``language`` drops with the default model and threshold, where
+    that is a lot."""
+    return dict(_file("letters")["doubtful"])
+
+
+@cache
 def deciding_scripts() -> Mapping[str, str]:
     """Unicode name of a script → the one language that is written in it."""
     return dict(_file("letters")["decide"])
