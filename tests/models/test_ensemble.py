@@ -186,6 +186,19 @@ def test_hindi_in_latin_letters_is_called_so(vote: LoadedEnsemble) -> None:
     found = vote.identify(["mera bhai kal dilli ja raha hai aur woh bahut khush hai"], k=2)
     assert found.languages[0][0] == "hi-Latn"
     assert vote.supports("hi-Latn")
+    mixed = (
+        "Remind me to call Priya aur usse pucho ki what time she is coming to the office tomorrow",
+        "party ke songs bajaiye please",
+        "Kal ka weather forecast for Pune kaisa hai",
+        "timer ko band kardo",
+    )
+    assert [tags[:1] for tags in vote.identify(mixed).languages] == [["hi-Latn"]] * len(mixed)
+    english = (
+        "Do you see the main door of the bank?",
+        "Ask me about the cost, or tell him no.",
+        "Die in peace, dear Pe.",
+    )
+    assert all(tags[:1] != ["hi-Latn"] for tags in vote.identify(english).languages)
     assert vote.identify(["She said the bus was late again because of the rain."]).languages == [["en"]]
 
 

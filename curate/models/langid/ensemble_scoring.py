@@ -45,8 +45,10 @@ _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 _HAN = "Han"
 LEAST_ECHO, UNKNOWN_ECHO = 0.002, 0.02
 _SCALARS = ("w", "u", "s", "c", "g", "h")
-ROMANISED_SHARE, ROMANISED_HITS = 0.25, 1.5
-"""Minimum share and number of distinctive words for a text in Latin letters to be a romanised language."""
+ROMANISED_HITS, ROMANISED_SHARE = 1.5, 0.2
+"""Minimum number and share of distinctive words for a text in Latin letters to be a romanised language."""
+ROMANISED_MANY, ROMANISED_LEAST = 2.5, 0.12
+"""From this number on the lower share: in finely mixed text most words are of the other language."""
 
 
 @dataclass
@@ -258,15 +260,23 @@ def find_romanised(one: str) -> tuple[str, float] | None:
     words = split_words(one)[:_MOST_WORDS]
     best: tuple[str, float] | None = None
     for tag, (sure, maybe) in data.romanised_words().items():
-        certain = sum(word in sure for word in words)
-        hits = certain + sum(word in maybe for word in words) / 2 if certain else 0.0
-        if (
-            hits >= ROMANISED_HITS
-            and hits >= ROMANISED_SHARE * len(words)
-            and (best is None or hits / len(words) > best[1])
-        ):
-            best = tag, hits / len(words)
+        if sure.isdisjoint(words):
+            continue
+        hits = _count_romanised(words, sure, maybe)
+        share = hits / len(words)
+        enough = share >= (ROMANISED_LEAST if hits >= ROMANISED_MANY else ROMANISED_SHARE)
+        if hits >= ROMANISED_HITS and enough and (best is None or share > best[1]):
+            best = tag, share
     return best
+
+
+def _count_romanised(words: Sequence[str], sure: frozenset[str], maybe: frozenset[str]) -> float:
+    """The number of distinctive words; one that another language may have counts half, or whole beside a sure one."""
+    certain = [False, *(word in sure for word in words), False]
+    return sum(
+        1.0 if certain[at] else (1.0 if certain[at - 1] or certain[at + 1] else 0.5) if word in maybe else 0.0
+        for at, word in enumerate(words, 1)
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- scores
