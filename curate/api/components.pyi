@@ -2027,7 +2027,7 @@ class DatasetMethods:
         negation: Literal["distinct", "ignore"] = "distinct",
         words: Literal["distinct", "ignore"] = "distinct",
         linkage: Literal["star", "connected"] = "star",
-        model: str | None = None,
+        model: str | Sequence[str] | None = None,
         max_chars: int = 2000,
         margin: float = 1.3,
         mutual: bool = True,
@@ -2081,7 +2081,7 @@ class DatasetMethods:
             numbers: ``distinct``: rows with different numbers, operators or currencies are never duplicates.
             negation: ``distinct``: rows that differ in a negating word are never duplicates, in the languages that
                 have a list of such words; for ``minhash`` not if it is in an added or missing stretch of words.
-            words: For ``minhash``.
+            words: For ``cross_lingual``.
             linkage: ``star``: a row is dropped only if it is similar to the kept row itself.
             model: The encoder for ``semantic`` and ``cross_lingual``.
             max_chars: Longer texts are cut to this length before encoding.

@@ -33,7 +33,8 @@ class Encoders:
 
     def __init__(self, given: str | tuple[str, ...], context: Context) -> None:
         self.names = (given,) if isinstance(given, str) else given
-        self._common = not isinstance(given, str)
+        self.common = not isinstance(given, str)
+        """Whether their cosines are on the common scale."""
         self._loaded: list[Encoder] = [context.model(name) for name in self.names]
         self._found: dict[tuple[str, str], Encoder | None] = {}
 
@@ -43,7 +44,7 @@ class Encoders:
     @property
     def absolute(self) -> bool:
         """Whether a cosine means the same in every language."""
-        return self._common or getattr(self._loaded[0], "absolute", True)
+        return self.common or getattr(self._loaded[0], "absolute", True)
 
     @property
     def only(self) -> Encoder:
@@ -58,8 +59,17 @@ class Encoders:
         """The encoder for a language pair; None if none knows both languages."""
         if (left, right) not in self._found:
             known = [one for one in self._loaded if one.supports(left) and one.supports(right)]
-            self._found[left, right] = (_scaled(known[0], left, right) if self._common else known[0]) if known else None
+            self._found[left, right] = (_scaled(known[0], left, right) if self.common else known[0]) if known else None
         return self._found[left, right]
+
+    def place(self, left: str, right: str) -> int | None:
+        """The place in the list of the encoder for a language pair."""
+        known = (place for place, one in enumerate(self._loaded) if one.supports(left) and one.supports(right))
+        return next(known, None)
+
+    def each(self) -> list[Encoder]:
+        """All of them, as they are."""
+        return list(self._loaded)
 
     def unknown(self, left: str, right: str) -> set[str]:
         """What is not supported of a language pair: one of its languages, both, or only the pair."""
@@ -68,7 +78,7 @@ class Encoders:
 
     def groups(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[Encoder, Integers]]:
         """For each encoder, the places of the pairs that are for it; all for the only one, if there is one."""
-        if not self._common:
+        if not self.common:
             yield self.only, np.arange(len(pairs))
             return
         places: dict[tuple[str, str], list[int]] = {}
@@ -91,7 +101,10 @@ class _Scaled:
         self.dimensions = encoder.dimensions + 1
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        vectors = self._encoder.encode(texts)
+        return self.scaled(self._encoder.encode(texts))
+
+    def scaled(self, vectors: Vectors) -> Vectors:
+        """Vectors of the encoder on the common scale."""
         scaled = np.zeros((len(vectors), self.dimensions), np.float32)
         there = np.flatnonzero(vectors.any(axis=1))
         scaled[there, :-1] = _centred(vectors[there], self._mean) * self._stretch
@@ -111,6 +124,11 @@ class _Scaled:
 def at_most_one(encoder: Encoder, cosines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The cosines of an encoder that :class:`Encoders` gave, none of them above 1."""
     return encoder.squeezed(cosines) if isinstance(encoder, _Scaled) else cosines
+
+
+def on_scale(encoder: Encoder, vectors: Vectors) -> Vectors:
+    """Vectors that the encoder behind one of :class:`Encoders` made, as this one would have made them."""
+    return encoder.scaled(vectors) if isinstance(encoder, _Scaled) else vectors
 
 
 _known: WeakKeyDictionary[Encoder, dict[frozenset[str], Encoder]] = WeakKeyDictionary()

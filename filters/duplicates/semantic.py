@@ -9,13 +9,16 @@ other's nearest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from curate.steps import Encoder
 from curate.vectors import knn
+from filters.calibration.encoders import Encoders, at_most_one, on_scale
 from filters.duplicates.clusters import Places
 from filters.duplicates.columns import SummaryColumns
 from filters.duplicates.minhash import Pairs
@@ -37,31 +40,60 @@ def _vectors(columns: SummaryColumns, rows: Places) -> Vectors:
     return np.asarray(columns.data[rows], np.float32)
 
 
-def cosines(columns: SummaryColumns, left: Places, right: Places, fields: int) -> npt.NDArray[np.float64]:
-    """The lowest cosine over the fields of each pair of rows; a field that is empty in both rows does not count."""
-    least = np.empty(len(left))
-    for start in range(0, len(left), _COLUMNS):
-        a, b = (
-            _vectors(columns, side[start : start + _COLUMNS]).reshape(-1, fields, columns.data.shape[1] // fields)
-            for side in (left, right)
-        )
-        each = np.einsum("ijk,ijk->ij", a, b, dtype=np.float64)
-        each[~a.any(axis=2) & ~b.any(axis=2)] = 1.0
-        least[start : start + _COLUMNS] = each.min(axis=1)
-    return least
+@dataclass(frozen=True)
+class Spaces:
+    """The vectors of rows, each pair of languages in the space of the encoder that is for it."""
+
+    columns: SummaryColumns
+    fields: int
+    encoders: Encoders
+    """A summary has the vectors of all of them side by side, with all fields each."""
+
+    def encoder(self, one: int, other: int) -> Encoder | None:
+        """The encoder for two languages, by their numbers; None if none knows both."""
+        if not self.encoders.common:
+            # A prompt may be in another language than the row.
+            return self.encoders.only
+        return self.encoders.find(self.columns.languages[one], self.columns.languages[other])
+
+    def vectors(self, rows: Places, one: int, other: int) -> Vectors:
+        """The rows' vectors for this pair of languages: shape (rows, fields, dimensions)."""
+        encoder = self.encoder(one, other)
+        place = self.encoders.place(self.columns.languages[one], self.columns.languages[other]) or 0
+        assert encoder is not None
+        sizes = [each.dimensions for each in self.encoders.each()]
+        first, size = self.fields * sum(sizes[:place]), sizes[place]
+        made = np.asarray(self.columns.data[rows, first : first + self.fields * size], np.float32)
+        return on_scale(encoder, made.reshape(-1, size)).reshape(len(rows), self.fields, -1)
+
+    def cosines(self, left: Places, right: Places) -> npt.NDArray[np.float64]:
+        """The lowest cosine over the fields of each pair of rows; a field that is empty in both rows does not count."""
+        least = np.zeros(len(left))
+        spoken = self.columns.language
+        for one, other in np.unique(np.stack([spoken[left], spoken[right]], axis=1), axis=0).tolist():
+            encoder = self.encoder(one, other)
+            if encoder is None:
+                continue
+            every = np.flatnonzero((spoken[left] == one) & (spoken[right] == other))
+            for start in range(0, len(every), _COLUMNS):
+                at = every[start : start + _COLUMNS]
+                a, b = (self.vectors(side[at], one, other) for side in (left, right))
+                each = at_most_one(encoder, np.einsum("ijk,ijk->ij", a, b, dtype=np.float64))
+                each[~a.any(axis=2) & ~b.any(axis=2)] = 1.0
+                least[at] = each.min(axis=1)
+        return least
 
 
 def within(
-    columns: SummaryColumns,
+    spaces: Spaces,
     unique: UniqueTexts,
-    fields: int,
     threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
     least: float,
     search: Search,
     threads: int,
 ) -> Pairs:
     """All pairs in one block whose cosine reaches the threshold in every field."""
-    rows = unique.rows
+    columns, fields, rows = spaces.columns, spaces.fields, unique.rows
     usable = np.flatnonzero(columns.assessed[rows])
     order = usable[np.argsort(columns.block[rows[usable]], kind="stable")]
     blocks = columns.block[rows[order]]
@@ -70,13 +102,13 @@ def within(
     )
     sizes = np.diff(np.append(starts, len(order)))
     parts = [
-        _checked(columns, unique, *_small(order, starts, sizes), fields, threshold),
+        _checked(spaces, unique, *_small(order, starts, sizes), threshold),
     ]
     for start, size in zip(starts[sizes > _SMALL].tolist(), sizes[sizes > _SMALL].tolist(), strict=True):
         members = order[start : start + size]
         far = search == "approximate" or (search == "auto" and size > _MANY)
         for left, right in (_graph if far else _products)(columns, rows[members], fields, least, threads):
-            parts.append(_checked(columns, unique, members[left], members[right], fields, threshold))
+            parts.append(_checked(spaces, unique, members[left], members[right], threshold))
     return Pairs.joined(parts)
 
 
@@ -117,29 +149,27 @@ def _graph(columns: SummaryColumns, rows: Places, fields: int, least: float, thr
 
 
 def _checked(
-    columns: SummaryColumns,
+    spaces: Spaces,
     unique: UniqueTexts,
     left: Places,
     right: Places,
-    fields: int,
     threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
 ) -> Pairs:
     """The pairs that reach their threshold."""
     if not len(left):
         return Pairs.joined([])
     a, b = unique.rows[left], unique.rows[right]
-    cosine = cosines(columns, a, b, fields)
+    cosine = spaces.cosines(a, b)
     good = cosine >= threshold(a, b)
-    fixed = columns.facts.fixed
+    fixed = spaces.columns.facts.fixed
     if fixed is not None:
         good &= ~(fixed[a] & fixed[b])
     return Pairs(left[good], right[good], cosine[good])
 
 
 def between(
-    columns: SummaryColumns,
+    spaces: Spaces,
     unique: UniqueTexts,
-    fields: int,
     threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
     *,
     margin: float,
@@ -159,7 +189,7 @@ def between(
         numbers: whether two texts that both have digits must have the same.
         mutual: whether each must be the other's nearest of all its candidates.
     """
-    rows = unique.rows
+    columns, rows = spaces.columns, unique.rows
     usable = np.flatnonzero(columns.assessed[rows])
     by_language: Mapping[int, Places] = {
         int(code): usable[columns.language[rows[usable]] == code] for code in np.unique(columns.language[rows[usable]])
@@ -167,7 +197,12 @@ def between(
     parts = [Pairs.joined([])]
     for one, other in combinations(sorted(by_language), 2):
         a, b = by_language[one], by_language[other]
-        x, y = (_vectors(columns, rows[side]) / np.float32(np.sqrt(fields)) for side in (a, b))
+        if spaces.encoder(one, other) is None:
+            continue
+        x, y = (
+            spaces.vectors(rows[side], one, other).reshape(len(side), -1) / np.float32(np.sqrt(spaces.fields))
+            for side in (a, b)
+        )
         # More than the margin needs, because a row's own sibling may be among them.
         if search == "approximate" or (search == "auto" and knn.choose(len(a), len(b)) == "approximate"):
             forth, back = knn.approximate(x, y, k + 2, threads=threads)
@@ -196,7 +231,7 @@ def between(
         good = cosine >= margin * mean
         if mutual:
             good &= _nearest(left, right, cosine, len(a), len(b))
-        parts.append(_checked(columns, unique, a[left[good]], b[right[good]], fields, threshold))
+        parts.append(_checked(spaces, unique, a[left[good]], b[right[good]], threshold))
     return Pairs.joined(parts)
 
 

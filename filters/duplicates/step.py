@@ -23,8 +23,12 @@ from curate.catalog.params import Decision, EncoderName, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.rows import Kind, unknown_fields
 from curate.steps import Context, GlobalStep, Rows, StepError
+from curate.text.boilerplate import COMMENTARY
+from curate.text.length_ratio import LENGTHS
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
+from filters.calibration.anchors import ANCHORS
+from filters.calibration.encoders import Encoders
 from filters.calibration.file import CalibrationFile
 from filters.duplicates import edit_distance, exact, minhash, near, semantic
 from filters.duplicates.clusters import ByScore, BySource, Criterion, Linkage
@@ -35,6 +39,7 @@ from filters.duplicates.shingles import check_sizes
 from filters.duplicates.substitutions import Vetoes
 from filters.duplicates.summaries import Summarizer
 from filters.duplicates.thresholds import MinSimilarity
+from filters.duplicates.translation_veto import TranslationVeto
 
 Method = Literal["exact", "minhash", "semantic", "cross_lingual"]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -72,7 +77,7 @@ class Duplicates(GlobalStep):
 
     tag: ClassVar[str] = "duplicates"
     compares_pairs: ClassVar[bool] = True
-    package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
+    package_data: ClassVar[tuple[DataFile, ...]] = (ANCHORS, COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
     version: ClassVar[int] = 6
     summary: ClassVar[str] = "Deduplication: exact, near (MinHash), semantic, cross-lingual."
@@ -141,13 +146,14 @@ class Duplicates(GlobalStep):
     numbers: Decision[Literal["distinct", "ignore"]] = "distinct"
     """``distinct``: rows with different numbers, operators or currencies are never duplicates. For ``minhash`` a number
     counts where another stands in its place, or where it is all that is added, not in an added or missing stretch of
-    words. ``cross_lingual``: only where both have digits. ``exact`` does not need it."""
+    words. ``cross_lingual``: where both have digits that differ, or one lacks a number of the other. ``exact`` does not
+    need it."""
     negation: Decision[Literal["distinct", "ignore"]] = "distinct"
     """``distinct``: rows that differ in a negating word are never duplicates, in the languages that have a list of such
-    words; for ``minhash`` not if it is in an added or missing stretch of words. Not used by ``exact`` and
-    ``cross_lingual``."""
+    words; for ``minhash`` not if it is in an added or missing stretch of words. Not used by ``exact``."""
     words: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """For ``minhash``. ``distinct``: rows of at most 400 words together whose differences are other words (dog and cat)
+    """For ``cross_lingual``. ``distinct``: rows of which one lacks a sentence or a name of the other are never
+    duplicates. For ``minhash``: rows of at most 400 words together whose differences are other words (dog and cat)
     rather than typing errors are never duplicates, nor those that differ in one stretch of three words or more, as two
     requests in one prompt do. In scripts without spaces two or more other characters are another
     word, or one Chinese character."""
@@ -156,8 +162,10 @@ class Duplicates(GlobalStep):
     rows are one cluster, so the first and last row of a chain may have little in common."""
 
     # ---------------------------------------------------------------------------------------------------------- meaning
-    model: EncoderName | None = None
-    """The encoder for ``semantic`` and ``cross_lingual``. Default: ``use-multilingual``."""
+    model: EncoderName | Annotated[tuple[EncoderName, ...], Field(min_length=1)] | None = None
+    """The encoder for ``semantic`` and ``cross_lingual``. Default: ``use-multilingual``. For ``cross_lingual`` also
+    several in order of preference, such as ``[use-multilingual, e5-multilingual]``: for each language pair the first
+    that knows both languages, with cosines on one scale. Each encodes all rows in languages that it knows."""
     max_chars: PositiveInt = 2000
     """Longer texts are cut to this length before encoding."""
     margin: Decision[Annotated[float, Field(ge=0)]] = 1.3
@@ -232,6 +240,9 @@ class Duplicates(GlobalStep):
             )
         if self.calibration is not None and self.method != "cross_lingual":
             raise ValueError("calibration: it holds language pairs; write 'method: cross_lingual', or remove it")
+        if isinstance(self.model, tuple) and (self.method != "cross_lingual" or self.calibration is not None):
+            what = "calibration" if self.calibration is not None else f"method: {self.method}"
+            raise ValueError(f"{what}: it is for one encoder; write one as 'model'")
         if wrong := check_sizes(self._shingle):
             raise ValueError(wrong[0])
         semantic.parse_pairs(self.pairs)
@@ -377,11 +388,8 @@ class Duplicates(GlobalStep):
         gathered = gather(summaries, rules, scores, "vector" if self.by_meaning else "signature", files)
         pair: Callable[[near.UniqueTexts], Iterable[minhash.Pairs]]
         if self.by_meaning:
-            self._check_encoder(context)
-            pair = partial(self._meaning_pairs, gathered, fields, context)
-
-            def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-                return semantic.cosines(gathered, left, right, fields)
+            spaces = semantic.Spaces(gathered, fields, self._encoders(context))
+            pair, measure = partial(self._meaning_pairs, spaces, context), spaces.cosines
         else:
             pair = partial(self._sign_pairs, gathered, files)
 
@@ -413,25 +421,27 @@ class Duplicates(GlobalStep):
             good = pairs.similarity >= least.each(gathered, rows[pairs.left], rows[pairs.right])
             yield minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 
-    def _check_encoder(self, context: Context) -> None:
-        if self.similarity is None and not self.allow_uncalibrated and not context.model(self.model or "").absolute:
+    def _encoders(self, context: Context) -> Encoders:
+        encoders = Encoders(self.model or "", context)
+        if self.similarity is None and not self.allow_uncalibrated and not encoders.absolute:
             raise StepError(
-                f"duplicates: the cosines of '{self.model}' have no absolute meaning, so there is no usual threshold "
-                "for "
+                f"duplicates: the cosines of {encoders} have no absolute meaning, so there is no usual threshold for "
                 "them; give 'similarity', or write 'allow_uncalibrated: true'"
             )
+        return encoders
 
     def _meaning_pairs(
-        self, gathered: SummaryColumns, fields: int, context: Context, unique: near.UniqueTexts
+        self, spaces: semantic.Spaces, context: Context, unique: near.UniqueTexts
     ) -> list[minhash.Pairs]:
+        gathered = spaces.columns
         least = self._least()
         threshold = partial(least.each, gathered)
         if self.method == "cross_lingual":
-            least.check(context.model_name(self.model or ""), gathered, context.warn, strict=self.strict)
-            crossing = semantic.between(
-                gathered,
+            name = spaces.encoders.names[0]
+            least.check(context.model_name(name), gathered, context.warn, strict=self.strict)
+            pairs = semantic.between(
+                spaces,
                 unique,
-                fields,
                 threshold,
                 margin=self.margin,
                 k=self.neighbours,
@@ -442,16 +452,30 @@ class Duplicates(GlobalStep):
                 memory=context.memory,
                 mutual=self.mutual,
             )
-            return [crossing]
-        pairs = semantic.within(
-            gathered, unique, fields, threshold, least.lowest(gathered), self.search, context.threads
-        )
+            return [self._translations(pairs, gathered, unique.rows)]
+        pairs = semantic.within(spaces, unique, threshold, least.lowest(gathered), self.search, context.threads)
         if self.lexical <= 0 or not len(pairs):
             return [pairs]
         rows = unique.rows
         shared = minhash.min_similarity(gathered.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
         good = shared >= self.lexical
         return [minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])]
+
+    def _translations(
+        self, pairs: minhash.Pairs, gathered: SummaryColumns, rows: npt.NDArray[np.int64]
+    ) -> minhash.Pairs:
+        """The pairs in which nothing speaks against one being the other's translation."""
+        veto = TranslationVeto(self.numbers == "distinct", self.negation == "distinct", self.words == "distinct")
+        left, right = rows[pairs.left], rows[pairs.right]
+        tags = [[gathered.languages[one] for one in gathered.language[side].tolist()] for side in (left, right)]
+        good = np.ones(len(left), bool)
+        for column in gathered.texts:
+            good &= ~veto.differ(_texts(column, left), _texts(column, right), (tags[0], tags[1]))
+        return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
+
+
+def _texts(column: pa.Array, rows: npt.NDArray[np.int64]) -> pl.Series:
+    return pl.Series("text", column.take(pa.array(rows)), dtype=pl.String)
 
 
 def _unassessed(path: Path) -> pa.Array:

@@ -23,6 +23,7 @@ from curate.rows import main_fields
 from curate.rows.ids import finish, hash_texts
 from curate.rows.kinds import SCORES
 from curate.steps import Context, Encoder, Rows, StepError
+from filters.calibration.encoders import Encoders
 from filters.duplicates import minhash, mismatch_veto
 from filters.duplicates.normalize import Normalization
 from filters.duplicates.shingles import Shingles, shingles
@@ -39,7 +40,7 @@ class Summarizer:
     same: Normalization
     shingle: Mapping[str, int] = field(default_factory=dict)
     num_perm: int = 128
-    model: str = ""
+    model: str | tuple[str, ...] = ""
     max_chars: int = 2000
     strict: bool = False
 
@@ -65,7 +66,9 @@ class Summarizer:
             columns["number_count"] = pa.array(mismatch_veto.counts(numbers))
             negations = [mismatch_veto.negations(one, language) for one, language in zip(clean, languages, strict=True)]
             columns["negation"] = pa.array(mismatch_veto.digests(negations))
-            columns |= {f"text_{number}": one.to_arrow().cast(pa.large_string()) for number, one in enumerate(normal)}
+            # Checks of translations read the text as it is.
+            kept = [one.str.slice(0, self.max_chars) for one in texts] if self.method == "cross_lingual" else normal
+            columns |= {f"text_{number}": one.to_arrow().cast(pa.large_string()) for number, one in enumerate(kept)}
         if self.method == "minhash":
             flat: list[Shingles] = [shingles(one, self.shingle) for one in normal]
             made = minhash.signatures(flat[0].joined(flat[1:]), self.num_perm)
@@ -96,16 +99,16 @@ class Summarizer:
     def _vectors(
         self, texts: list[pl.Series], languages: list[pl.Series], normal: list[pl.Series], context: Context
     ) -> dict[str, Any]:
-        encoder: Encoder = context.model(self.model)
+        encoders = Encoders(self.model, context)
         assessed = np.ones(len(texts[0]), bool)
         missing: Counter[str] = Counter()
         for side in languages:
-            known = {tag: encoder.supports(tag) for tag in side.unique().to_list()}
+            known = {tag: encoders.supports(tag) for tag in side.unique().to_list()}
             fine = np.array([known[tag] for tag in side.to_list()], bool)
             missing.update({tag: int((side == tag).sum()) for tag, good in known.items() if not good})
             assessed &= fine
         for tag, count in sorted(missing.items()):
-            message = f"duplicates: model '{self.model}' does not support '{tag}'"
+            message = f"duplicates: model {encoders} does not support '{tag}'"
             if self.strict:
                 raise StepError(
                     f"{message}: {count} rows not assessed; take another model, or write 'strict: false' to leave them "
@@ -113,9 +116,23 @@ class Summarizer:
                 )
             # The same words for every shard, so that they are said once.
             context.warn(f"{message}: its rows are not assessed (attribute 'unassessed': language)")
+        made = [self._encoded(texts, languages, normal, assessed, encoder) for encoder in encoders.each()]
+        return {"assessed": pa.array(assessed), "vector": _fixed(np.concatenate(made, axis=1))}
+
+    def _encoded(
+        self,
+        texts: list[pl.Series],
+        languages: list[pl.Series],
+        normal: list[pl.Series],
+        assessed: npt.NDArray[np.bool_],
+        encoder: Encoder,
+    ) -> npt.NDArray[np.float16]:
+        """The vectors of one encoder, all fields side by side; zero where it does not know a row's language."""
+        known = {tag: encoder.supports(tag) for side in languages for tag in side.unique().to_list()}
+        mine = assessed & np.array([all(known[tag] for tag in row) for row in zip(*languages, strict=True)], bool)
         made = np.zeros((len(texts[0]), len(texts) * encoder.dimensions), np.float16)
         for start in range(0, len(made), _BLOCK):
-            at = np.flatnonzero(assessed[start : start + _BLOCK]) + start
+            at = np.flatnonzero(mine[start : start + _BLOCK]) + start
             for number, one in enumerate(texts):
                 part = [text[: self.max_chars] for text in one.gather(at).to_list()]
                 part = [
@@ -123,7 +140,7 @@ class Summarizer:
                 ]
                 first = number * encoder.dimensions
                 made[at, first : first + encoder.dimensions] = encoder.encode(part) if part else 0
-        return {"assessed": pa.array(assessed), "vector": _fixed(made)}
+        return made
 
 
 def _fixed(made: npt.NDArray[Any]) -> pa.Array:

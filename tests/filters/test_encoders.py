@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -13,6 +15,7 @@ from curate.models.embedding.use_multilingual import UseMultilingual
 from curate.rows import Kind
 from filters.calibration.anchors import shipped_anchors
 from filters.calibration.encoders import TRANSLATED, UNRELATED, Encoders
+from filters.duplicates.step import Duplicates
 from filters.similarity.step import Similarity
 from filters.translation_quality.step import TranslationQuality
 
@@ -125,3 +128,30 @@ def test_the_embedded_encoder_keeps_its_scale(make: Any, work_context: Any, tmp_
 def test_a_margin_and_a_calibration_are_for_one_encoder() -> None:
     with pytest.raises(ValidationError, match="measure: margin: it is for one encoder"):
         Similarity(model=("few", "wide"), measure="margin")
+
+
+def test_translations_are_duplicates_by_the_encoder_of_their_languages(
+    make: Any, several: Any, models: dict[str, Narrow], tmp_path: Path
+) -> None:
+    texts = shipped_anchors().texts
+    keys = sorted(texts["en"].keys() & texts["de"].keys() & texts["sw"].keys())[:30]
+    rows = [{"language": "en", "text": texts["en"][key]} for key in keys]
+    # Ten of them again, in other languages, as other items; and thirty that are translations of nothing.
+    rows += [{"language": "de", "text": texts["de"][key], "group_id": f"d{key}"} for key in keys[:10]]
+    rows += [{"language": "sw", "text": texts["sw"][key], "group_id": f"s{key}"} for key in keys[10:20]]
+    rows += [{"language": "hi", "text": f"वाक्य {number}", "group_id": f"h{number}"} for number in range(10)]
+    step = Duplicates(method="cross_lingual", model=("few", "wide"), numbers="ignore")
+    path = tmp_path / "summary.parquet"
+    pq.write_table(step.summarize(make(Kind.DOCUMENT, rows), several), path)
+    found = next(iter(step.decide([path], several))).to_pylist()
+    assert [row["keep"] for row in found] == [True] * 30 + [False] * 20 + [True] * 10
+    assert all(0.6 < row["similarity"] <= 1 for row in found[30:50])
+    assert {*models["few"].encoded} == {row["text"] for row in rows[:40]} | {
+        *texts["en"].values(),
+        *texts["de"].values(),
+    }
+
+
+def test_duplicates_within_a_language_take_one_encoder() -> None:
+    with pytest.raises(ValidationError, match="method: semantic: it is for one encoder"):
+        Duplicates(method="semantic", model=("few", "wide"))
