@@ -16,7 +16,18 @@ _DOCS = re.compile(r"\]\(\.\./\.\./docs/")
 _COMMENT = re.compile(r"<!-- rows:.*?-->\n\n")
 
 
+PLACE = "<!-- list of recipes -->"
+"""Where the page has the overview."""
+
+
+def overview() -> str:
+    """A line for each recipe, which leads to its entry."""
+    rows = [f"| [`{one.id}`](#{one.id}) | {one.head.line} | {one.head.needs} |" for one in recipes()]
+    return "\n".join(["| recipe | builds | needs |", "|---|---|---|", *rows])
+
+
 def text() -> str:
+    """An entry for each recipe, and the papers."""
     every = recipes()
     return (
         "\n\n".join(["## Gallery", *(part for one in every for part in _entry(one)), "## Papers", _papers(every)])

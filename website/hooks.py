@@ -75,7 +75,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Markdown as GitHub shows it, made into what Python-Markdown shows alike."""
     if page.file.src_uri == "recipes.md":
-        markdown += "\n" + gallery.text()
+        markdown = f"{markdown.replace(gallery.PLACE, gallery.overview())}\n{gallery.text()}"
     parts, end = [], 0
     for fence in _FENCE.finditer(markdown):
         parts += [_LIST.sub(r"\1\n\n", markdown[end : fence.start()]), _WORDS.sub(r"```\1", fence[0])]

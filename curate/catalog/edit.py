@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from curate.catalog.files import Files
 from curate.catalog.params import PerLanguage
 from curate.errors import CurateError
 from curate.rows.languages import InvalidLanguage, normalize
+
+_GAP = re.compile(r" {3,}(?=#)")
+"""Blanks before a comment that has a column of its own."""
 
 
 class EditError(CurateError):
@@ -194,7 +198,13 @@ class _Change:
         return f"{self._text[: first.index]}{said}{newline}{' ' * first.column}{self._text[first.index :]}"
 
     def _replaced(self, start: yaml.Node, end: yaml.Node, said: str) -> str:
-        return self._text[: start.start_mark.index] + said + self._text[end.end_mark.index :]
+        """The text with this in place of nodes; a comment behind it stays where it stands if there is room."""
+        first, last = start.start_mark.index, end.end_mark.index
+        rest = self._text[last:]
+        if gap := _GAP.match(rest):
+            longer = len(said) - (last - first)
+            rest = " " * max(2, len(gap[0]) - max(0, longer)) + rest[gap.end() :]
+        return self._text[:first] + said + rest
 
 
 def _all(node: yaml.Node | None) -> Iterator[yaml.Node]:

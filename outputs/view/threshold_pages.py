@@ -138,7 +138,7 @@ def thresholds_page(
                 "language",
                 [(one, language_name(one)) for one in languages],
                 asked.language,
-                none="all others",
+                none="all others" if asked.threshold.present.values else "all",
             )
             if asked.threshold.by_language
             else None,

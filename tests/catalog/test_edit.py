@@ -139,3 +139,22 @@ def test_a_file_that_is_included_is_refused_and_named(tmp_path):
         change_parameter(file, "e", "shape", "max_chars", PerLanguage(5))
     with pytest.raises(EditError, match="no such file"):
         change_parameter(tmp_path / "other.yaml", "d", "shape", "max_chars", PerLanguage(5))
+
+
+def test_a_comment_stays_in_its_column_if_there_is_room(tmp_path):
+    file = tmp_path / "catalog.yaml"
+    text = """\
+version: 1
+sources: {s: {use: jsonl, path: a.jsonl, license: CC0-1.0}}
+datasets:
+  d:
+    from: [s]
+    steps:
+      - shape                              # drops broken conversations
+      - language   # near
+"""
+    file.write_text(text)
+    new = change_parameter(file, "d", "shape", "min_chars", 20).new
+    assert "      - shape: {min_chars: 20}             # drops broken conversations\n" in new
+    near = change_parameter(file, "d", "language", "min", 0.4).new
+    assert "      - language: {min: 0.4}  # near\n" in near
