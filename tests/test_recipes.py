@@ -266,3 +266,16 @@ def test_verify_says_what_does_not_hold(tmp_path, monkeypatch):
     assert done.exit_code == 1
     assert "5 of 6 statements hold" in done.stdout
     assert "does not hold: There are no rows. (28 rows)" in done.stderr and '{"language": "en"}' in done.stderr
+
+
+def test_a_recipe_takes_another_installed_model_and_says_which_there_are(tmp_path):
+    # es-pt is packaged for Apertium; Bergamot, which the recipe uses, has en-pt.
+    made = new_from_recipe("translate-train", tmp_path / "es", language="es", to=["pt"], models=["translator=apertium"])
+    assert "  translator: {use: apertium}\n" in made.read_text(encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"'apertum' is not a translator that is installed; did you mean 'apertium'"):
+        new_from_recipe("translate-train", tmp_path / "b", models=["translator=apertum"])
+    with pytest.raises(RecipeError, match=r"--model sets translator=NAME"):
+        new_from_recipe("translate-train", tmp_path / "c", models=["writer=x"])
+    with pytest.raises(curate.CatalogError, match=r"does not translate en → sw .* a wide translator such as NLLB"):
+        new_from_recipe("translate-train", tmp_path / "d", to=["sw"])
+    assert not (tmp_path / "d").exists()

@@ -20,6 +20,7 @@ from curate.catalog.suggestions import nearest
 from curate.engine.dataset import Built
 from curate.errors import RecipeError
 from curate.rows import Kind
+from curate.steps import Registry
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 HOME = _PACKAGE / "shipped" if (_PACKAGE / "shipped").is_dir() else _PACKAGE.parent
@@ -102,6 +103,12 @@ class Recipe:
     def models(self) -> tuple[str, ...]:
         """Its language models, which answer from a file until they are given a server."""
         return tuple(name for name, model in self._values.get("models", {}).items() if model.get("use") == "recorded")
+
+    @cached_property
+    def embedded(self) -> dict[str, str]:
+        """Its other models (translators, encoders, identifiers) with what each uses."""
+        models = self._values.get("models", {})
+        return {name: str(model["use"]) for name, model in models.items() if name not in self.models}
 
     @cached_property
     def _values(self) -> dict[str, Any]:
@@ -238,7 +245,8 @@ def new_from_recipe(
         language: their language.
         to: other languages.
         writer: the URL of a server with OpenAI's protocol, in place of recorded answers.
-        models: the model there; of several, ``MODEL=NAME`` for each language model of the recipe.
+        models: the model there; of several, ``MODEL=NAME`` for each language model of the recipe. Of a translator,
+            encoder or identifier of the recipe, ``MODEL=NAME`` with the name of an installed one.
         slots: more variables of the catalog with their values.
 
     Returns:
@@ -272,7 +280,10 @@ def new_from_recipe(
     text = _with_slots(found.catalog, _relative(wanted, folder))
     if data is not None:
         text = _ROWS.sub(f"use: {_format(data)}", text) if _format(data) else text
-    text = _with_writer(found, text, writer, models, changed=bool(wanted))
+    swapped = {slot: use for slot, _, use in (one.partition("=") for one in models) if slot in found.embedded}
+    text = _with_embedded(found, text, swapped)
+    language_models = [one for one in models if one.partition("=")[0] not in swapped]
+    text = _with_writer(found, text, writer, language_models, changed=bool(wanted))
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, so that relative paths are the same there; nothing is left of a catalog that is wrong.
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
@@ -328,11 +339,30 @@ def _format(data: str) -> str | None:
     return next((one for one in _FORMATS if name.endswith(f".{one}")), None)
 
 
+def _with_embedded(found: Recipe, text: str, swapped: Mapping[str, str]) -> str:
+    """The catalog with other installed models for its translators, encoders and identifiers."""
+    registry = Registry.installed()
+    for slot, use in swapped.items():
+        role = registry.get("model", found.embedded[slot]).role
+        known = [name for name in registry.names("model") if registry.get("model", name).role is role]
+        if use not in known:
+            what = role.value if role else "a model"
+            raise RecipeError(
+                f"{found.id}: '{use}' is not {what} that is installed{nearest(use, known)} (there are: "
+                f"{', '.join(known)}; 'curate languages TAG' says which of them knows a language)"
+            )
+        text, count = re.subn(rf"^(  {re.escape(slot)}: )\{{[^{{}}]*\}}", rf"\g<1>{{use: {use}}}", text, flags=re.M)
+        if count != 1:
+            raise RecipeError(f"{found.id}: the model '{slot}' is not written on one line; change it in its catalog")
+    return text
+
+
 def _with_writer(found: Recipe, text: str, writer: str | None, models: Sequence[str], *, changed: bool) -> str:
     """The catalog with a server in place of recorded answers."""
     if not found.models:
         if writer is not None or models:
-            raise RecipeError(f"{found.id} asks no language model: leave the server and the model out")
+            other = f"; --model sets {', '.join(f'{name}=NAME' for name in found.embedded)}" if found.embedded else ""
+            raise RecipeError(f"{found.id} asks no language model: leave the server and the model out{other}")
         return text
     told = f"{found.id} asks {', '.join(found.models)}"
     if writer is None and not models:

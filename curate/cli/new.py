@@ -43,7 +43,9 @@ def new(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="The model there; where a recipe has several, MODEL=NAME for each."),
+        typer.Option(
+            help="The model there; where a recipe has several, MODEL=NAME for each. An installed translator or encoder: translator=apertium."  # noqa: E501
+        ),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", "-n", help="For files: how many rows the preview shows.", min=0)] = 3,
     demo: Annotated[
