@@ -51,6 +51,11 @@ class Point:
     item: str
     text: str
 
+    @property
+    def row(self) -> tuple[str, bool]:
+        """What tells its row apart: a row may be kept and its like dropped as a duplicate."""
+        return self.id, bool(self.step)
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -77,7 +82,9 @@ class EmbeddingMap:
         manifest = read.version.manifest
         self.rows: int = manifest["rows"] + manifest["rejected"]
         sides = 2 if read.version.kind is Kind.PARALLEL else 1
-        points, texts, self.looked_at = _sampled(read, sample // sides)
+        points, texts, self.drawn = _sampled(read, sample // sides)
+        self.looked_at = len({point.row for point in points})
+        """Different rows among those drawn."""
         cuts = _cuts(manifest["recipe"]["steps"])
         wanted = [[text[:cut] for cut in cuts] for several in texts for text in several if text.strip()]
         distinct = list(dict.fromkeys(one for several in wanted for one in several))
@@ -85,7 +92,7 @@ class EmbeddingMap:
         self.model = kept.model if kept is not None else ""
         vectors, there = _of_points(texts, cuts, distinct, kept)
         self.points: list[Point] = [point for point, has in zip(points, there, strict=True) if has]
-        self.shown = len({point.id for point in self.points})
+        self.shown = len({point.row for point in self.points})
         self.layout: Layout | None = laid_out(vectors[there], typical=_TYPICAL) if self.points else None
 
     @cached_property

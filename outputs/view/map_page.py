@@ -48,8 +48,10 @@ def _nothing(found: EmbeddingMap) -> Html:
 def _lead(found: EmbeddingMap) -> Html:
     without = found.looked_at - found.shown
     notes = []
-    if found.looked_at < found.rows:
-        notes.append("Those are the items with the smallest digests: a random sample, the same every time.")
+    if found.drawn < found.rows:
+        notes.append("These are the items with the smallest digests: a random sample, the same every time.")
+    if same := found.drawn - found.looked_at:
+        notes.append(f"{same:,} dropped ones are equal to another dropped row and share its point.")
     if without:
         notes.append(
             f"{without:,} more were looked at and have no vector: a step dropped them before they were compared, or "

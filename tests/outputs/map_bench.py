@@ -34,9 +34,12 @@ sources:
           columns: {prompt: "{ask}", response: "{answer}"}}
   pairs: {use: jsonl, path: pairs.jsonl, kind: parallel, language: de, source_language: en, license: CC0-1.0,
           columns: {source: "{en}", target: "{de}"}}
+  again: {use: jsonl, path: again.jsonl, kind: parallel, language: de, source_language: en, license: CC0-1.0,
+          columns: {source: "{en}", target: "{de}"}}
 datasets:
   talk: {from: [english, others], steps: [{similarity: {min: 0.3}}]}
   both: {from: [pairs], steps: [{similarity: {min: 0}}]}
+  twice: {from: [pairs, again], steps: [{similarity: {min: 0}}, duplicates]}
   bare: {from: [alone], steps: [shape]}
 """
 TIMES = 6
@@ -55,6 +58,7 @@ def make_store(folder: Path) -> Store:
     rows["others"].append({"item": "x", "lang": "de", "ask": "Wie tief ist das Meer?", "answer": "Elf Kilometer tief."})
     for (en, _), (de, _) in zip(SAID["en"], SAID["de"], strict=True):
         rows["pairs"] += [{"en": f"{en} {n}", "de": f"{de} {n}"} for n in range(3)]
+    rows["again"] = rows["pairs"] * 2
     for name, lines in rows.items():
         text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")

@@ -14,6 +14,7 @@ from view_bench import CANARY, serving
 from curate.engine.store.store import Store
 from outputs.view import View
 from outputs.view.embedding_map import EmbeddingMap
+from outputs.view.map_page import map_page
 from outputs.view.reading import Reader
 from outputs.view.server import NotFound
 
@@ -74,7 +75,7 @@ def test_a_region_is_a_cluster_or_a_rectangle(found):
 
 def test_a_sample_is_the_same_and_holds_whole_items(read):
     one, other = EmbeddingMap(read, 24), EmbeddingMap(read, 24)
-    assert one.points == other.points and one.looked_at == 24 < one.rows
+    assert one.points == other.points and one.drawn == one.looked_at == 24 < one.rows
     # Items are taken one after the other: only the last may be there in part.
     whole = {point.item: 0 for point in one.points}
     for point in one.points:
@@ -88,6 +89,15 @@ def test_a_pair_has_a_point_for_each_side(store):
     reader.close()
     assert found.shown == 6 and len(found.points) == 12
     assert {point.language for point in found.points} == {"en", "de"}
+
+
+def test_equal_rows_share_a_point_and_are_counted(store):
+    reader = Reader(store)
+    read = reader.version("twice")
+    found = EmbeddingMap(read)
+    assert (found.rows, found.drawn, found.looked_at, found.shown) == (18, 18, 12, 12)  # 6 kept, 6 dropped twice
+    assert "6 dropped ones are equal to another dropped row" in map_page(read)
+    reader.close()
 
 
 def test_the_page_says_what_it_shows(client):
