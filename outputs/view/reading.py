@@ -113,6 +113,7 @@ class Reader:
         self._lock = threading.RLock()
         self._database: Database | None = None
         self._known: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._making: dict[tuple[Any, ...], threading.RLock] = {}
 
     def close(self) -> None:
         """Ends the process in which queries run."""
@@ -148,15 +149,26 @@ class Reader:
             return self._database.query(sql)
 
     def remembered(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-        """What ``make`` gives, from memory if it was asked for not long ago."""
+        """What ``make`` gives, from memory if it was asked for not long ago.
+
+        It is made once, and what else is asked for does not wait for it.
+        """
         with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-            else:
-                self._known[key] = make()
-                while len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
-            return self._known[key]
+            making = self._making.setdefault(key, threading.RLock())
+        with making:
+            with self._lock:
+                if key in self._known:
+                    self._known.move_to_end(key)
+                    return self._known[key]
+            try:
+                made = make()
+                with self._lock:
+                    self._known[key] = made
+                    while len(self._known) > _REMEMBERED:
+                        self._known.popitem(last=False)
+            finally:
+                self._making.pop(key, None)
+            return made
 
 
 def _about(store: Store, dataset: str, version: str, ref: str) -> Version:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import numpy as np
@@ -15,7 +17,7 @@ from curate.engine.store.store import Store
 from outputs.view import View
 from outputs.view.embedding_map import EmbeddingMap
 from outputs.view.map_page import map_page
-from outputs.view.reading import Reader
+from outputs.view.reading import Filter, Reader
 from outputs.view.server import NotFound
 
 
@@ -137,3 +139,23 @@ def test_no_text_of_a_row_is_markup_or_turns_the_line(client, found):
     assert "<script>document" not in page and "\u202e" not in page
     assert set(data["colours"]) == {"language", "outcome", "source", "cluster"}
     assert data["colours"]["outcome"]["names"] == ["kept", "dropped by similarity"]
+
+
+def test_other_pages_do_not_wait_for_a_map_and_it_is_made_once(store):
+    reader = Reader(store)
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def slow() -> str:
+        made.append(1)
+        begun.set()
+        assert go_on.wait(20)
+        return "map"
+
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(reader.remembered, ("map", "talk"), slow) for _ in range(2)]
+        assert begun.wait(20)
+        assert reader.version("talk").count(Filter()) == 6 * 2 * TIMES + 1  # a query, and something else remembered
+        go_on.set()
+        assert [one.result() for one in waiting] == ["map", "map"]
+    assert made == [1]
+    reader.close()
