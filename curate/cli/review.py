@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 import curate
-from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, print_table, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, print_table, say
 
 if TYPE_CHECKING:
     from outputs.view.labelled_thresholds import ReviewedThreshold
@@ -131,8 +131,10 @@ def thresholds(
     name: Annotated[str, typer.Argument(metavar="DATASET", help="name or name@ref.")],
     labels: Annotated[list[Path], typer.Argument(help="Labels of its rows, as curate view writes them.")],
     threshold: Annotated[str, typer.Option("--threshold", help="Which one, such as similarity.min.")] = "",
-    precision: Annotated[float, typer.Option(help="Wanted share of right rows among those kept.")] = 0.98,
-    least: Annotated[int, typer.Option(help="A language with fewer labels is not checked.")] = 30,
+    precision: Annotated[
+        float, typer.Option(help="Wanted share of right rows among those kept.", min=0, callback=number)
+    ] = 0.98,
+    least: Annotated[int, typer.Option(help="A language with fewer labels is not checked.", min=1)] = 30,
     write: Annotated[bool, typer.Option("--write", help="Write the values into the catalog.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     catalog: CatalogFile = DEFAULT,
