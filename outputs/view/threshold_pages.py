@@ -33,7 +33,7 @@ from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.scores import bin_links
 from outputs.view.server import NotFound
-from outputs.view.thresholds import Threshold, Untried, describe, find
+from outputs.view.thresholds import Threshold, describe, find
 from outputs.view.what_if import Move, WhatIf
 
 _LANGUAGES = 60
@@ -104,16 +104,16 @@ def thresholds_page(
     asked: Asked | None,
     what_if: WhatIf | None,
     catalog: Path | None,
-    others: Sequence[Untried],
+    others: Html | None,
 ) -> str:
     """The page; without ``asked`` the version has no threshold that can be moved.
 
     Args:
-        others: parameters that decide and cannot be moved.
+        others: what else decides and cannot be moved.
     """
     if asked is None or what_if is None:
         said = tag("p", "No step of this version decides by a score that its rows have.")
-        return page(f"{read.version.name}: thresholds", said, _untried(others), read=read, here="/thresholds")
+        return page(f"{read.version.name}: thresholds", said, others, read=read, here="/thresholds")
     languages = sorted({language for language, *_ in read.counts}, key=language_name)
     ends = what_if.histogram(asked.column)
     low, high = (float(ends[0][0]), float(ends[0][-1])) if ends else (0.0, 1.0)
@@ -181,23 +181,9 @@ def thresholds_page(
         tag("h2", f"{asked.threshold.label}: {asked.threshold.name}"),
         form,
         tag("div", moved(read, labels, asked, what_if, catalog), id="moved", aria_live="polite"),
-        _untried(others),
+        others,
         read=read,
         here="/thresholds",
-    )
-
-
-def _untried(others: Sequence[Untried]) -> Html | None:
-    if not others:
-        return None
-    lines = [[f"{one.label}: {one.name}", one.value, one.why] for one in others]
-    return tag(
-        "details",
-        tag(
-            "summary", f"Cannot be tried here ({len(lines)}): change the catalog and build, no score is computed again"
-        ),
-        table("What else decides, and why it cannot be moved", ["parameter", "value", "why"], lines),
-        id="untried",
     )
 
 

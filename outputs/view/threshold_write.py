@@ -13,14 +13,14 @@ from curate.catalog.load import load_catalog
 from curate.catalog.params import PerLanguage
 from curate.engine.store.store import write_atomically
 from curate.errors import ExportError
-from curate.records.markup import Html, tag
+from curate.records.markup import Html, table, tag
 from curate.steps import Registry
 from outputs.view.labelling import Labels
 from outputs.view.pages import page
 from outputs.view.reading import ReadVersion
 from outputs.view.server import NotFound, Request
 from outputs.view.threshold_pages import Asked, moved, thresholds_page
-from outputs.view.thresholds import Threshold, changed, untried
+from outputs.view.thresholds import Threshold, Untried, changed, untried
 from outputs.view.what_if import WhatIf
 
 
@@ -107,6 +107,21 @@ def written_page(read: ReadVersion, edit: Edit) -> str:
     return page(f"{read.version.name}: written", said, read=read, here="/thresholds")
 
 
+def untried_table(others: Sequence[Untried]) -> Html | None:
+    """What else decides, and why it cannot be tried."""
+    if not others:
+        return None
+    lines = [[f"{one.label}: {one.name}", one.value, one.why] for one in others]
+    return tag(
+        "details",
+        tag(
+            "summary", f"Cannot be tried here ({len(lines)}): change the catalog and build, no score is computed again"
+        ),
+        table("What else decides, and why it cannot be moved", ["parameter", "value", "why"], lines),
+        id="untried",
+    )
+
+
 def answer(
     read: ReadVersion,
     labels: Labels,
@@ -125,7 +140,7 @@ def answer(
     Raises:
         NotFound: there is no such page.
     """
-    others = untried(read, registry, known)
+    others = untried_table(untried(read, registry, known))
     if not known:
         return thresholds_page(read, labels, known, None, None, catalog, others)
     asked = Asked(read, known, request.query)
