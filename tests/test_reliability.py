@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import reliability
 
-RUNS = range(36)
+RUNS = range(24)
 
 
 @pytest.fixture(scope="module")
