@@ -55,6 +55,7 @@ class Item:
     question: str
     context: str = ""
     article: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -296,7 +297,12 @@ class Bench:
             path = self.folder / f"{name}-{self.number}.{language}.jsonl"
             path.write_text(
                 "".join(
-                    json.dumps({"id": one.name, "question": one.question, "context": one.context}) + "\n"
+                    json.dumps(
+                        {"id": one.name, "question": one.question, "context": one.context}
+                        if name != "humaneval"
+                        else {"task_id": one.name, "prompt": one.question, "canonical_solution": one.answer}
+                    )
+                    + "\n"
                     for one in some
                     if (one.benchmark, one.language) == (name, language)
                 )

@@ -1843,6 +1843,7 @@ class DatasetMethods:
         part: float | None | Mapping[str, float | None] = 13.0,
         translation: float | None | Mapping[str, float | None] = ...,
         paraphrase: float | None | Mapping[str, float | None] = 0.5,
+        code: float | None | Mapping[str, float | None] = 0.5,
         context: Literal["keep", "drop"] = "keep",
         context_share: float = 0.5,
         unassessed: Literal["keep", "drop"] = "keep",
@@ -1880,6 +1881,7 @@ class DatasetMethods:
             translation: Minimum probability of a translation, by the row's language: lower where the embedded
                 encoder is weaker.
             paraphrase: Minimum probability of a paraphrase in the item's own language.
+            code: Minimum probability of an item's program in other words.
             context: Whether to drop rows that have a benchmark's context but none of its questions.
             context_share: Minimum share of a context that counts as having it.
             unassessed: What to do with rows that were not compared with every item.

@@ -44,6 +44,8 @@ _FEW = 6
 # a whole. Items longer than _LONG characters are compared by their shingles alone.
 _SURE, _IN_ORDER, _ALIKE, _LONG = 0.4, 0.75, 70.0, 400
 _ENDS = 6
+# The words of a description that are too few for inexact matches.
+_BRIEF_DESCRIPTION = 12.0
 # Maximum characters, including whitespace, of a line that may be a very short item.
 _LINE = 60
 
@@ -119,13 +121,15 @@ class Index:
     """
 
     def __init__(self, items: pa.Table, short: float) -> None:
-        self.items = items.drop_columns(["vector"]).to_pydict()
+        self.items = items.drop_columns(["vector", "code"]).to_pydict()
         self.count = items.num_rows
         texts = pl.Series(items["text"].combine_chunks() if self.count else [], dtype=pl.String)
         languages = pl.Series(items["language"].combine_chunks() if self.count else [], dtype=pl.String)
         normal = SAME.normalize(plain(texts), languages)
         self.words = word_count(normal)
-        self.short = self.words < short
+        # Many programs are to do what few words say.
+        described = np.array([part == "description" for part in self.items["part"]], bool)
+        self.short = self.words < np.where(described, max(short, _BRIEF_DESCRIPTION), short)
         self._bare = normal.str.replace_all(r"\s+", "").to_list()
         self._make_table(shingles(normal, _SIZES), languages)
         self._items: dict[int, BenchmarkItem] = {}

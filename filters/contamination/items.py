@@ -1,7 +1,8 @@
 """The item table: what is searched for, in which language, of which benchmark.
 
 A question is an item; a context is stored once, however many questions refer to it. A question that several items share
-(*What is the passage about?*) matches only together with the text that distinguishes them.
+(*What is the passage about?*) matches only together with the text that distinguishes them. What a program is to do, in
+its docstring, is searched for by itself too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from curate.files import digest_files
 from curate.rows import Kind, languages
 from curate.steps import Encoder, Rows
 from filters.contamination import loading as from_files
+from filters.contamination.code import description, is_program
 from filters.contamination.normalize import SAME
 from filters.contamination.registry import Benchmark
 
@@ -31,13 +33,15 @@ SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in _TEXTS),
         ("shared", pa.bool_()),
+        ("code", pa.string()),
         ("about", pa.int32()),
         ("vector", pa.list_(pa.float16())),
     ]
 )
-"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be read; ``digest`` is the same
-in all rows and identifies the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null
-where nothing is compared by meaning."""
+"""``part`` is ``question``, ``description`` (of a program), ``context``, or ``missing`` for a benchmark that could not
+be read; ``digest`` is the same in all rows and identifies the whole table; ``code`` is task and solution, where they
+are a program; ``about`` is the row with a question's context, if any; ``vector`` is null where nothing is compared by
+meaning."""
 
 
 @dataclass(frozen=True)
@@ -261,10 +265,11 @@ def items_of_rows(name: str, batches: Iterable[Rows], only: Sequence[str] | None
         )
         for field in names:
             texts, tags = rows.text(field).to_list(), rows.field_language(field).to_list()
+            answers = rows.text("response").to_list() if rows.kind is Kind.SFT else [""] * len(texts)
             # Rows of one group are the same item in several languages.
-            for one, tag, own, group in zip(texts, tags, ids, groups, strict=True):
+            for one, answer, tag, own, group in zip(texts, answers, tags, ids, groups, strict=True):
                 if one.strip() and (only is None or tag in only):
-                    yield Item(name, group or own, tag, one)
+                    yield Item(name, group or own, tag, one, answer=answer or "")
 
 
 # ---------------------------------------------------------------------------------------------------------------- table
@@ -281,55 +286,39 @@ def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
         kinds.setdefault((one.benchmark, one.language, form), set()).add((one.context, one.options, one.answer))
     rows: list[dict[str, Any]] = []
     contexts: dict[tuple[str, str, str], int] = {}
+
+    def add(one: Item, part: str, text: str, **others: Any) -> None:
+        about = {"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": part, "text": text}
+        rows.append({**about, "support": "", "shared": False, "code": None, "about": None, **others})
+
     for one, form in zip(every, normal, strict=True):
         if not form:
             continue
         key = (one.benchmark, one.language, one.context)
         if one.context.strip() and key not in contexts:
             contexts[key] = len(rows)
-            rows.append(
-                {
-                    "benchmark": one.benchmark,
-                    "item": one.name,
-                    "language": one.language,
-                    "part": "context",
-                    "text": one.context,
-                    "support": "",
-                    "shared": False,
-                    "about": None,
-                }
-            )
+            add(one, "context", one.context)
+        # Before the question, so that it is what is compared by meaning.
+        told = description(one.question) if is_program(one.question) else ""
+        if told:
+            add(one, "description", told)
         support = one.options or one.context
         shared = bool(support) and len(kinds[one.benchmark, one.language, form]) > 1
-        rows.append(
-            {
-                "benchmark": one.benchmark,
-                "item": one.name,
-                "language": one.language,
-                "part": "question",
-                "text": one.question,
-                "support": support if shared else "",
-                "shared": shared,
-                "about": contexts.get(key),
-            }
+        add(
+            one,
+            "question",
+            one.question,
+            support=support if shared else "",
+            shared=shared,
+            code=f"{one.question}\n{one.answer}" if is_program(f"{one.question}\n{one.answer}") else None,
+            about=contexts.get(key),
         )
-    rows += [
-        {
-            "benchmark": name,
-            "item": "",
-            "language": "und",
-            "part": "missing",
-            "text": "",
-            "support": "",
-            "shared": False,
-            "about": None,
-        }
-        for name in missing
-    ]
+    for name in missing:
+        add(Item(name, "", "und", ""), "missing", "")
     whole = blake2b(digest_size=16)
     for row in rows:
-        for name in _TEXTS[:-1]:
-            data = row[name].encode("utf-8", "surrogatepass")
+        for name in (*_TEXTS[:-1], "code"):
+            data = (row[name] or "").encode("utf-8", "surrogatepass")
             whole.update(len(data).to_bytes(8, "little") + data)
     for row in rows:
         row |= {"digest": whole.hexdigest(), "vector": None}
@@ -353,7 +342,7 @@ def add_vectors(table: pa.Table, encoder: Encoder, max_chars: int, preferred: Se
     supported = {tag: encoder.supports(tag) for tag in set(tags)}
     best: dict[tuple[str, str], tuple[int, int]] = {}
     for number, (key, part, tag) in enumerate(zip(keys, parts, tags, strict=True)):
-        if part == "question" and supported[tag]:
+        if part in ("question", "description") and supported[tag]:
             here = (rank.get(tag, len(rank)), number)
             best[key] = min(best.get(key, here), here)
     chosen = sorted(number for _, number in best.values())

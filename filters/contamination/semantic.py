@@ -25,6 +25,7 @@ from curate.rows.languages import base
 from curate.steps import Encoder
 from curate.text import segmentation as text
 from filters.contamination import left_out, word_coverage
+from filters.contamination.code import description, is_program
 from filters.contamination.normalize import without_markers
 from filters.contamination.question_type import ask_differently, question_types
 from filters.contamination.word_coverage import tokens
@@ -86,12 +87,14 @@ class MeaningMatch:
 
 
 def passages(row: int, field: str, language: str, one: str, most: int) -> list[Passage]:
-    """The parts of a text that may be an item: the whole, its lines, and the questions in them; at most ``most``."""
+    """The parts of a text that may be an item: the whole, its lines, and the questions in them, at most ``most``; and
+    what a program in it is to do."""
     places: dict[tuple[int, int], None] = {}
     ends = _trimmed(one, 0, len(one))
     if ends is None:
         return []
     places[ends] = None
+    told = description(one) if is_program(one) else ""
     lines = [place for match in _LINE.finditer(one) if (place := _trimmed(one, *match.span())) is not None]
     if len(lines) <= 4 * most:
         places.update(dict.fromkeys(lines))
@@ -102,7 +105,8 @@ def passages(row: int, field: str, language: str, one: str, most: int) -> list[P
                     places[place] = None
     # The whole first, then the last parts: the question is usually there.
     order = [ends, *sorted((place for place in places if place != ends), key=lambda place: -place[0])]
-    return [Passage(row, field, language, start, end, one[start:end]) for start, end in order[:most]]
+    found = [Passage(row, field, language, start, end, one[start:end]) for start, end in order[:most]]
+    return [Passage(row, field, language, *ends, told), *found] if told else found
 
 
 def _trimmed(one: str, start: int, end: int) -> tuple[int, int] | None:
@@ -111,6 +115,8 @@ def _trimmed(one: str, start: int, end: int) -> tuple[int, int] | None:
     return (start, end) if end > start else None
 
 
+Candidate = tuple[Passage, int, Floats, bool]
+"""A passage, the number of a vector near it, :data:`FEATURES`, whether numbers differ."""
 WEIGHTS = DataFile("filters.contamination", "data/contamination_weights.yaml")
 
 
@@ -120,7 +126,8 @@ def _weights() -> Mapping[str, Any]:
 
 
 def likelihood(features: Floats, stage: str = "sentence") -> Floats:
-    """The probability of each row of :data:`FEATURES`; in the stage ``words``, of :data:`WORD_FEATURES`."""
+    """The probability of each row of :data:`FEATURES`; in the stage ``words``, of :data:`WORD_FEATURES`; in the stages
+    ``code`` and ``code alone``, of :data:`filters.contamination.code_index.FEATURES`."""
     weights = _weights()[stage]
     z = ((features - np.array(weights["mean"])) / np.array(weights["deviation"])) @ np.array(
         weights["weight"]
@@ -140,6 +147,11 @@ class MeaningIndex:
         self.vectors: Vectors = np.asarray(flat.flatten().to_numpy(), np.float32).reshape(-1, width)
         texts = items["text"].take(pa.array(self.places)).to_pylist()
         self.languages = items["language"].take(pa.array(self.places)).to_pylist()
+        keys = list(zip(items["benchmark"].to_pylist(), items["item"].to_pylist(), strict=True))
+        self.keys = [keys[place] for place in self.places.tolist()]
+        """Benchmark and item of each vector."""
+        programs = {key for key, code in zip(keys, items["code"].to_pylist(), strict=True) if code is not None}
+        self.is_program = [key in programs for key in self.keys]
         self.lengths = _lengths(texts)
         self.numbers = _numbers(texts)
         self.spelled = [_spelled(one, tag) for one, tag in zip(texts, self.languages, strict=True)]
@@ -154,13 +166,13 @@ class MeaningIndex:
     def __len__(self) -> int:
         return len(self.places)
 
-    def candidates(self, parts: Sequence[Passage], encoder: Encoder) -> list[tuple[Passage, int, Floats, bool]]:
-        """(passage, number of the vector, :data:`FEATURES`, whether numbers differ) for all passages near an item."""
+    def candidates(self, parts: Sequence[Passage], encoder: Encoder) -> list[Candidate]:
+        """All passages near an item."""
         if not parts or not len(self):
             return []
         lengths = _lengths([one.text for one in parts])
         usable = np.flatnonzero((lengths >= self.shortest) & (lengths <= self.longest))
-        candidates: list[tuple[Passage, int, Floats, bool]] = []
+        candidates: list[Candidate] = []
         for begin in range(0, len(usable), _BLOCK):
             block = usable[begin : begin + _BLOCK]
             some = [parts[number] for number in block.tolist()]
@@ -238,7 +250,7 @@ class MeaningIndex:
             np.float64,
         )
 
-    def best(self, parts: Sequence[Passage], encoder: Encoder, *, distinct: bool) -> dict[int, MeaningMatch]:
+    def best(self, candidates: Sequence[Candidate], encoder: Encoder, *, distinct: bool) -> dict[int, MeaningMatch]:
         """The likeliest item of each row that comes near one.
 
         Args:
@@ -246,8 +258,10 @@ class MeaningIndex:
         """
         candidates = [
             one
-            for one in self.candidates(parts, encoder)
-            if not ask_differently(self.question_types[one[1]], question_types(one[0].text, one[0].language))
+            for one in candidates
+            # What a program is to do is asked for in many ways: only its code tells (code_index).
+            if not self.is_program[one[1]]
+            and not ask_differently(self.question_types[one[1]], question_types(one[0].text, one[0].language))
         ]
         if distinct:
             # Discard a passage if a passage nearer to the same item has other numbers.

@@ -36,6 +36,7 @@ from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from filters.contamination import items as items_of
 from filters.contamination import split_items as halves
+from filters.contamination.code_index import CodeMatch, code_index_of
 from filters.contamination.index import Index, index_of
 from filters.contamination.joined import JOIN, edges_of, in_fields
 from filters.contamination.loading import Unreachable
@@ -56,7 +57,7 @@ _A_CONTEXT = 0.3
 _A_PART = 0.6
 _MOST_CANDIDATES = 24
 _CHATS = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT})
-_FLOATS = ("score", "run", "context", "similarity", "margin", "translation", "paraphrase")
+_FLOATS = ("score", "run", "context", "similarity", "margin", "translation", "paraphrase", "code")
 _STRINGS = ("benchmark", "item", "item_language", "hit", "spans", "others", "unassessed")
 _MEANINGS: OrderedDict[str, MeaningIndex] = OrderedDict()
 
@@ -67,22 +68,24 @@ class Contamination(ScoreStep):
     Scores: ``score``, the share (0 to 1) of the best-matching item that is in the row, rare words weighing more;
     ``run``, its longest verbatim run in words of five Latin letters; ``context``, the share of a benchmark's context;
     and for the likeliest translation or paraphrase ``similarity`` (cosine), ``margin``, and the probability (0 to 1)
-    that it is one, as ``translation`` or, where item and row are in the same language, ``paraphrase``. 0 means nothing
-    found, null means not assessed.
+    that it is one, as ``translation`` or, where item and row are in the same language, ``paraphrase``; ``code``, the
+    probability that code of the row is an item's program with other names, in other words or another programming
+    language. 0 means nothing found, null means not assessed.
 
     Attributes, where something was found: ``benchmark``, ``item``, ``item_language``; ``hit``, one of ``verbatim`` (the
     item is at least half of the row), ``embedded`` (verbatim in a longer row), ``edited``, ``split`` (in several
     places), ``part`` (too little of it to be ``edited``), ``translated``, ``paraphrased`` (by meaning, in its own
-    language), ``context``; ``spans``, the places as JSON (``[["prompt", 12, 58]]``: field, first and last code point,
-    end exclusive); ``others``, further hits as JSON (for an item cut in two over two rows, ``row`` is the id of the
-    other row). ``unassessed`` names what was not checked: ``language`` (the encoder does not support the row's
-    language, so translations were not searched), ``benchmark:<name>`` (with ``missing: skip``).
+    language), ``code`` (a program in other words), ``context``; ``spans``, the places as JSON (``[["prompt", 12,
+    58]]``: field, first and last code point, end exclusive); ``others``, further hits as JSON (for an item cut in two
+    over two rows, ``row`` is the id of the other row). ``unassessed`` names what was not checked: ``language`` (the
+    encoder does not support the row's language, so translations were not searched), ``benchmark:<name>`` (with
+    ``missing: skip``).
     """
 
     tag: ClassVar[str] = "contamination"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS, ASKED, WEIGHTS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = "Benchmark items in training rows: verbatim, edited, split, embedded, translated."
 
     against: tuple[RowsName, ...] = Field(min_length=1)
@@ -136,6 +139,8 @@ class Contamination(ScoreStep):
     row is dropped."""
     paraphrase: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """Minimum probability of a paraphrase in the item's own language. Null: no row is dropped."""
+    code: Decision[PerLanguage[Share]] = PerLanguage(0.5)
+    """Minimum probability of an item's program in other words. Null: no row is dropped."""
     context: Decision[Literal["keep", "drop"]] = "keep"
     """Whether to drop rows that have a benchmark's context but none of its questions."""
     context_share: Decision[Share] = 0.5
@@ -250,7 +255,8 @@ class Contamination(ScoreStep):
         fitted, cut = halves.split(fitted)
         index = index_of(fitted, self.short)
         lexical = self._lexical(rows, index)
-        by_meaning, assessed = self._translations(rows, context, fitted)
+        by_meaning, assessed, margins = self._translations(rows, context, fitted)
+        by_code = self._code(rows, fitted, margins)
         absent = sorted(
             {
                 name
@@ -261,6 +267,7 @@ class Contamination(ScoreStep):
         columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*_FLOATS, *_STRINGS)}
         columns["score"] = [0.0] * len(rows)
         columns["context"] = [0.0] * len(rows)
+        columns["code"] = [0.0] * len(rows)
         tags, ids = rows.language.to_list(), rows.ids.to_list()
         for row in range(len(rows)):
             if assessed is not None and assessed[row]:
@@ -270,9 +277,17 @@ class Contamination(ScoreStep):
                 *(f"benchmark:{name}" for name in absent),
             ]
             columns["unassessed"][row] = " ".join(why) or None
-            if row in lexical or row in by_meaning or ids[row] in cut:
+            if row in lexical or row in by_meaning or row in by_code or ids[row] in cut:
+                columns["code"][row] = by_code[row][0].chance if row in by_code else 0.0
                 self._add_hits(
-                    columns, row, tags[row], lexical.get(row, []), by_meaning.get(row), index, cut.get(ids[row], ())
+                    columns,
+                    row,
+                    tags[row],
+                    lexical.get(row, []),
+                    by_meaning.get(row),
+                    by_code.get(row),
+                    index,
+                    cut.get(ids[row], ()),
                 )
         return pl.DataFrame(
             {
@@ -330,12 +345,29 @@ class Contamination(ScoreStep):
                 hits_by_row[row] = sorted(hits, key=lambda hit: (-hit[1].containment, -hit[1].run, hit[0]))
         return hits_by_row
 
+    def _code(
+        self, rows: Rows, fitted: pa.Table, margins: Mapping[int, Mapping[tuple[str, str], float]]
+    ) -> dict[int, tuple[CodeMatch, list[list[Any]]]]:
+        """For each row the item that its code most likely is, and its places in fields."""
+        index = code_index_of(fitted, self.pivot)
+        if not len(index):
+            return {}
+        names = self.fields or main_fields(rows.kind)
+        texts = [rows.text(name, calls=True).fill_null("").to_list() for name in names]
+        found = {}
+        for row, parts in enumerate(zip(*texts, strict=True)):
+            match = index.best(JOIN.join(parts), margins.get(row, {}))
+            if match is not None:
+                found[row] = match, in_fields([match.span], names, parts)
+        return found
+
     def _translations(
         self, rows: Rows, context: Context, fitted: pa.Table
-    ) -> tuple[dict[int, MeaningMatch], list[bool] | None]:
-        """For each row the item it most likely translates; and which rows the encoder can judge."""
+    ) -> tuple[dict[int, MeaningMatch], list[bool] | None, dict[int, dict[tuple[str, str], float]]]:
+        """For each row the item it most likely translates; which rows the encoder can judge; and how near those rows
+        come to items, by benchmark and item."""
         if self.model is None:
-            return {}, None
+            return {}, None, {}
         encoder = self._encoder(context)
         names = self.meaning_in or (("prompt",) if rows.kind in _CHATS else main_fields(rows.kind))
         assessed = [True] * len(rows)
@@ -360,7 +392,14 @@ class Contamination(ScoreStep):
             # The same words for every shard, so that they are said once.
             context.warn(f"{message}: its rows are not compared by meaning (attribute 'unassessed': language)")
         cut = [part for part in parts if len(part.text) <= self.max_chars]
-        return _meanings(fitted).best(cut, encoder, distinct=self.numbers == "distinct"), assessed
+        meanings = _meanings(fitted)
+        near = meanings.candidates(cut, encoder)
+        margins: dict[int, dict[tuple[str, str], float]] = {}
+        for passage, item, features, _ in near:
+            key, margin = meanings.keys[item], float(features[1])
+            known_margins = margins.setdefault(passage.row, {})
+            known_margins[key] = max(known_margins.get(key, 0.0), margin)
+        return meanings.best(near, encoder, distinct=self.numbers == "distinct"), assessed, margins
 
     def _add_hits(
         self,
@@ -369,6 +408,7 @@ class Contamination(ScoreStep):
         language: str,
         matches: list[tuple[int, Match, list[list[Any]]]],
         translation: MeaningMatch | None,
+        code: tuple[CodeMatch, list[list[Any]]] | None,
         index: Index,
         cut: Sequence[tuple[int, str]],
     ) -> None:
@@ -406,6 +446,9 @@ class Contamination(ScoreStep):
                 hits.append(
                     (0.7 * translation.score, {**about, "hit": kind, "score": translation.score, "spans": place})
                 )
+        if code is not None and code[0].chance >= _MEANT:
+            about = {key: index.items[key][code[0].item] for key in ("benchmark", "item", "language")}
+            hits.append((0.8 * code[0].chance, {**about, "hit": "code", "score": code[0].chance, "spans": code[1]}))
         if not hits:
             return
         hits.sort(key=lambda hit: -hit[0])
@@ -423,6 +466,7 @@ class Contamination(ScoreStep):
         reasons["edited"] = there
         if self.part != PerLanguage[float]():
             reasons["part"] = (pl.col("run") >= self.part.expr()) & ~about
+        reasons["code"] = pl.col("code") >= self.code.expr()
         reasons["translated"] = pl.col("translation") >= self.translation.expr()
         reasons["paraphrased"] = pl.col("paraphrase") >= self.paraphrase.expr()
         if self.context == "drop":
