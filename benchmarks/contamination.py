@@ -15,325 +15,39 @@ when the step drops it; the same data and versions give the same tables.
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import os
 import random
 import tempfile
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 for _name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "2")
 
 import numpy as np  # noqa: E402 - the thread counts must be set first
 import polars as pl  # noqa: E402
-import pyarrow as pa  # noqa: E402
-import regex  # noqa: E402
-from duplicates import DATA, edited, markdown, renumbered, shown  # noqa: E402
-from workbench import World, conversation, make_rows  # noqa: E402
+from contamination_items import (  # noqa: E402
+    Bench,
+    alpaca,
+    for_fit,
+    items,
+    mgsm,
+    of_item,
+    paragraphs,
+    sentences,
+    twins,
+    weigh,
+    xquad,
+)
+from contamination_plants import SORTS, Plant, chat, foreign_words, plant  # noqa: E402
+from duplicates_plants import renumbered  # noqa: E402
+from workbench import DATA, World, make_rows, markdown, shown  # noqa: E402
 
 from curate.rows import Kind  # noqa: E402
-from curate.steps import Rows  # noqa: E402
 from filters.contamination.split_items import add_halves, find  # noqa: E402
-from filters.contamination.step import Contamination  # noqa: E402
 
 LANGUAGES = ("en", "zh", "ja", "th", "ar", "hi", "de", "ru", "es", "tr", "vi", "el", "sw", "bn", "te")
 ENCODED = ("ar", "de", "es", "fr", "ja", "ru", "th", "tr", "zh")
-UNSPACED = {"zh": "", "ja": "", "th": ""}
-
-
-@dataclass(frozen=True)
-class Item:
-    benchmark: str
-    name: str
-    language: str
-    question: str
-    context: str = ""
-    article: str = ""
-    answer: str = ""
-
-
-@dataclass(frozen=True)
-class Plant:
-    """A row with an item in it, or one that only looks like that."""
-
-    sort: str
-    item: Item
-    payload: dict[str, Any]
-
-
-# ---------------------------------------------------------------------------------------------------------------- data
-def xquad(data: Path, language: str) -> list[Item]:
-    path = data / "bench" / "xquad" / f"xquad.{language}.json.gz"
-    if not path.exists():
-        return []
-    whole = json.loads(gzip.decompress(path.read_bytes()))["data"]
-    return [
-        Item("xquad", qa["id"], language, qa["question"], paragraph["context"], article["title"])
-        for article in whole
-        for paragraph in article["paragraphs"]
-        for qa in paragraph["qas"]
-    ]
-
-
-def mgsm(data: Path, language: str) -> list[Item]:
-    path = data / "bench" / "mgsm" / f"mgsm_{language}.tsv"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [Item("mgsm", str(number), language, line.split("\t")[0]) for number, line in enumerate(lines)]
-
-
-def items(data: Path, language: str) -> list[Item]:
-    return [*xquad(data, language), *mgsm(data, language)]
-
-
-def alpaca(data: Path, language: str, most: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Conversations of that language as the Alpaca catalog makes them."""
-    folder = data / "alpaca"
-    if language == "en":
-        rows = [
-            (r["instruction"], r["input"], r["output"])
-            for r in json.loads(gzip.decompress((folder / "alpaca_data_en.json.gz").read_bytes()))
-        ]
-    elif language == "zh":
-        frame = pl.read_parquet(folder / "alpaca_en_zh_scored_00000_29999.parquet")
-        rows = list(
-            zip(
-                *(frame[f"zh_{name}"].fill_null("").to_list() for name in ("instruction", "input", "output")),
-                strict=True,
-            )
-        )
-    else:
-        lines = gzip.decompress((folder / "alpaca_de_openai_12k.jsonl.gz").read_bytes()).decode().splitlines()
-        rows = [(r["instruction"], r["input"], r["output"]) for r in map(json.loads, lines)]
-    random.Random(seed).shuffle(rows)
-    return [conversation(language, *row) for row in rows[:most]]
-
-
-def paragraphs(data: Path, language: str) -> list[str]:
-    """Texts of a language to put items into."""
-    if language in ("en", "de", "zh"):
-        return [
-            one["messages"][1]["content"]
-            for one in alpaca(data, language, 1500, 7)
-            if len(one["messages"][1]["content"]) > 40
-        ]
-    found = [
-        json.loads(line)
-        for line in gzip.decompress((data / "mono" / "udhr.jsonl.gz").read_bytes()).decode().splitlines()
-    ]
-    return [text for one in found if one["bcp47"] == language for text in one["paragraphs"] if len(text) > 40] or ["—"]
-
-
-# ----------------------------------------------------------------------------------------------------------- plantings
-def words_changed(share: float) -> Callable[[Item, random.Random, Sequence[str]], str | None]:
-    """So many of a hundred words left out, doubled, exchanged with the next, or replaced by one of another item;
-    numbers stay as they are.
-    """
-
-    def change(item: Item, rng: random.Random, foreign: Sequence[str]) -> str | None:
-        joint = UNSPACED.get(item.language, " ")
-        words = _words_of(item)
-        free = [number for number, word in enumerate(words) if not FIGURES.search(word)]
-        count = max(1, round(len(words) * share))
-        if len(free) < count or len(words) < 4:
-            return None
-        for number in sorted(rng.sample(free, count), reverse=True):
-            kind = rng.choice(["drop", "double", "swap", "replace"])
-            if kind == "drop":
-                words[number] = ""
-            elif kind == "double":
-                words[number] = f"{words[number]}{joint}{words[number]}"
-            elif kind == "swap" and number + 1 in free:
-                words[number], words[number + 1] = words[number + 1], words[number]
-            else:
-                words[number] = rng.choice(foreign)
-        told = joint.join(word for word in words if word)
-        return told if told != item.question else None
-
-    return change
-
-
-FIGURES = regex.compile(r"[\p{N}\p{Sc}\p{Sm}%〇零一二两三四五六七八九十百千万億亿]")
-
-
-def _words_of(item: Item) -> list[str]:
-    if UNSPACED.get(item.language, " ") == "":
-        found: list[str] = regex.findall(r"\p{L}\p{M}*|[^\p{L}\p{M}]+\p{M}*", item.question)
-        return found
-    return item.question.split()
-
-
-def halves(item: Item, rng: random.Random) -> tuple[str, str] | None:
-    """The item cut between two words somewhere in the middle."""
-    places = [
-        match.start()
-        for match in regex.finditer(
-            r"\s" if item.language not in UNSPACED else r"(?<=\p{L}\p{M}*)(?=\p{L})", item.question
-        )
-    ]
-    places = [place for place in places if 0.3 * len(item.question) <= place <= 0.7 * len(item.question)]
-    if not places:
-        return None
-    at = rng.choice(places)
-    return item.question[:at].strip(), item.question[at:].strip()
-
-
-def chat(language: str, *said: str) -> dict[str, Any]:
-    return {
-        "language": language,
-        "messages": [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(said)],
-    }
-
-
-def plant(
-    item: Item, sort: str, hosts: Sequence[str], rng: random.Random, foreign: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    """The payloads of the row, or rows, with the item in it.
-
-    Args:
-        foreign: words of other items, for those that are replaced.
-    """
-    host = rng.choice(hosts)
-    if sort == "verbatim":
-        yield chat(item.language, item.question, host)
-    elif sort == "surface":
-        wide = "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in item.question)
-        yield chat(
-            item.language,
-            rng.choice(
-                [
-                    item.question.upper(),
-                    wide,
-                    regex.sub(r"(?V1)[\p{P}--[%&*/#@'’]](?!\p{N})", " ", item.question),
-                    f"<p>{item.question}</p>",
-                ]
-            ),
-            host,
-        )
-    elif sort == "numbered parts":
-        yield chat(item.language, numbered(item, rng), host)
-    elif sort in ("split, two user turns", "split, two speakers"):
-        both = halves(item, rng)
-        if both:
-            more = rng.choice(hosts)
-            yield (
-                chat(item.language, both[0], host, both[1], more)
-                if sort.endswith("turns")
-                else chat(item.language, f"{host}\n{both[0]}", f"{both[1]} {more}")
-            )
-    elif sort == "split, two rows":
-        both = halves(item, rng)
-        if both:
-            yield chat(item.language, both[0], host)
-            yield chat(item.language, both[1], rng.choice(hosts))
-    elif sort == "embedded":
-        texts = [rng.choice(hosts) for _ in range(6)]
-        texts.insert(rng.randrange(1, 6), item.question)
-        long = rng.choice(["\n", " "]).join(texts)
-        yield chat(item.language, long, host) if rng.random() < 0.5 else chat(item.language, host, long)
-    elif sort.startswith("edited") and "paragraph" in sort:
-        changed = words_changed(0.1)(item, rng, foreign)
-        if changed and item.context:
-            yield chat(item.language, f"{item.context}\n\n{changed}", host)
-    elif sort.startswith("edited"):
-        share = int(sort.split()[-2]) / 100
-        changed = words_changed(share)(item, rng, foreign) if "words" in sort else edited(share)(item.question, rng)
-        if changed:
-            yield chat(item.language, changed, host)
-
-
-def numbered(item: Item, rng: random.Random) -> str:
-    """The sentences of an item as a numbered list; a single sentence is cut in two."""
-    parts = [one for one in regex.split(r"(?<=[.!?。！？؟।])\s*(?=[^\s\p{N}])", item.question) if one.strip()]
-    if len(parts) == 1:
-        words = item.question.split(" ")
-        cut = len(words) // 2
-        parts = [" ".join(words[:cut]), " ".join(words[cut:])] if cut else [item.question[:6], item.question[6:]]
-    marker = rng.choice(["{}. ", "{}: ", "({}) ", "{}) "])
-    return rng.choice([" ", "\n"]).join(f"{marker.format(number)}{one}" for number, one in enumerate(parts, 1))
-
-
-def foreign_words(some: Sequence[Item]) -> list[str]:
-    """What stands in the place of a replaced word."""
-    return [
-        word for one in some for word in _words_of(one) if not FIGURES.search(word) and regex.search(r"\p{L}", word)
-    ]
-
-
-SORTS = (
-    "verbatim",
-    "surface",
-    "embedded",
-    "numbered parts",
-    "split, two user turns",
-    "split, two speakers",
-    "split, two rows",
-    "edited, words 5 %",
-    "edited, words 10 %",
-    "edited, words 20 %",
-    "edited, signs 5 %",
-    "edited, signs 10 %",
-    "edited, signs 20 %",
-    "edited, words 10 %, below its paragraph",
-)
-
-
-# ---------------------------------------------------------------------------------------------------------------- runs
-class Bench:
-    """The step, with items from files written for it."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        self.world, self.folder, self.number = world, folder, 0
-
-    def step(self, some: Sequence[Item], **parameters: Any) -> tuple[Contamination, pa.Table]:
-        files: dict[str, dict[str, str]] = defaultdict(dict)
-        self.number += 1
-        for name, language in sorted({(one.benchmark, one.language) for one in some}):
-            path = self.folder / f"{name}-{self.number}.{language}.jsonl"
-            path.write_text(
-                "".join(
-                    json.dumps(
-                        {"id": one.name, "question": one.question, "context": one.context}
-                        if name != "humaneval"
-                        else {"task_id": one.name, "prompt": one.question, "canonical_solution": one.answer}
-                    )
-                    + "\n"
-                    for one in some
-                    if (one.benchmark, one.language) == (name, language)
-                )
-            )
-            files[name][language] = str(path)
-        step = Contamination(against=tuple(files), files=dict(files), **parameters)
-        return step, step.fit([], self.world)
-
-    def judge(
-        self, step: Contamination, fitted: pa.Table, payloads: Sequence[dict[str, Any]], batch: int = 2048
-    ) -> tuple[pl.DataFrame, float]:
-        """Scores and the reason for which each row is dropped; seconds."""
-        frames, seconds = [], 0.0
-        for begin in range(0, len(payloads), batch):
-            rows: Rows = make_rows(Kind.SFT, payloads[begin : begin + batch])
-            started = time.perf_counter()
-            frame = step.score(rows, self.world, fitted).with_columns(language=rows.language)
-            seconds += time.perf_counter() - started
-            reason = pl.lit(None, dtype=pl.String)
-            for name, test in reversed(step.drop_rules(Kind.SFT).items()):
-                reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
-            frames.append(frame.with_columns(reason=reason))
-        return pl.concat(frames), seconds
-
-
-def of_item(frame: pl.DataFrame, row: int, item: Item) -> bool:
-    """Whether the row was dropped for that item (or one with the same text)."""
-    return frame["reason"][row] is not None and (
-        (frame["benchmark"][row] == item.benchmark and frame["item"][row].rpartition("#")[2] == item.name)
-        or f'"{item.name}"' in (frame["others"][row] or "")
-    )
 
 
 def planted(bench: Bench, arguments: argparse.Namespace) -> None:
@@ -346,7 +60,7 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
     everything = [one for language in arguments.languages for one in items(arguments.data, language)]
     step, fitted = bench.step(everything, model=None)
     for language in arguments.languages:
-        rng = random.Random(f"plant {language}")
+        rng = random.Random(f"plant 2026-12 {language}")
         hosts = paragraphs(arguments.data, language)
         some = [
             one
@@ -417,7 +131,7 @@ def alike(bench: Bench, arguments: argparse.Namespace) -> None:
     twin = twins(arguments.data)
     total: Counter[str] = Counter()
     for language in arguments.languages:
-        rng = random.Random(f"alike {language}")
+        rng = random.Random(f"alike 2026-12 {language}")
         hosts = paragraphs(arguments.data, language)
         questions, sums = xquad(arguments.data, language), mgsm(arguments.data, language)
         line = [language]
@@ -594,14 +308,6 @@ def sweep(frame: pl.DataFrame, label: str, arguments: argparse.Namespace) -> Non
         print(f"<!-- {label}: {shares} -->")
 
 
-def sentences(data: Path, language: str) -> list[str]:
-    """Sentences of Tatoeba, which are nobody's items."""
-    names = {"ar": "ara", "zh": "cmn", "de": "deu", "fr": "fra", "ja": "jpn", "ru": "rus", "es": "spa", "th": "tha"}
-    path = data / "parallel" / "tatoeba" / f"tatoeba.{names.get(language)}-eng.{names.get(language)}"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-# ----------------------------------------------------------------------------------------------------------------- fit
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
     """The weights of the stage ``sentence``, from half of the items and every second clean row in another language than
     the items; the other half is what ``translated`` and ``clean`` show. Those of the stage ``words`` are fitted by
@@ -624,55 +330,6 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
             far += [each[2] for each in told if not each[3]]
     print(f"# {len(good)} translations, {len(far)} of clean rows")
     weigh("sentence", FEATURES, [(np.stack(good), 1, 1.0), (np.stack(far), 0, 1.0)])
-
-
-def weigh(stage: str, names: Sequence[str], classes: Sequence[tuple[Any, int, float]]) -> None:
-    """A logistic model of weighted classes (features, what they are, weight of the class), as YAML."""
-    x = np.concatenate([features for features, _, _ in classes])
-    y = np.concatenate([np.full(len(features), what, float) for features, what, _ in classes])
-    w = np.concatenate([np.full(len(features), weight / len(features)) for features, _, weight in classes])
-    mean, deviation = x.mean(0), np.maximum(1e-6, x.std(0))
-    z = np.c_[(x - mean) / deviation, np.ones(len(x))]
-    b = np.zeros(z.shape[1])
-    for _ in range(60):
-        p = 1 / (1 + np.exp(-z @ b))
-        slope = z.T @ (w * (p - y)) + 1e-3 * np.r_[b[:-1], 0]
-        b -= np.linalg.solve((z * (w * p * (1 - p))[:, None]).T @ z + 1e-3 * np.eye(len(b)), slope)
-    print(f"{stage}: # {', '.join(names)}")
-    for name, values in (("mean", mean), ("deviation", deviation), ("weight", b[:-1])):
-        print(f"  {name}: [{', '.join(f'{value:.4f}' for value in values)}]")
-    print(f"  bias: {b[-1]:.4f}")
-    start = 0
-    chance = 1 / (1 + np.exp(-z @ b))
-    for features, what, _ in classes:
-        end = start + len(features)
-        thresholds = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
-        shares = ", ".join(f"{least}: {np.mean(chance[start:end] >= least):.4f}" for least in thresholds)
-        print(f"# {what}: {shares}")
-        start = end
-
-
-def for_fit(item: Item) -> bool:
-    """Whether an item is of the half that weights are fitted to."""
-    return sum(item.name.encode()) % 2 == 0
-
-
-def twins(data: Path) -> Callable[[str, str], bool]:
-    """Whether two questions of XQuAD are one question asked twice: about one paragraph, with answers that overlap."""
-    whole = json.loads(gzip.decompress((data / "bench" / "xquad" / "xquad.en.json.gz").read_bytes()))["data"]
-    told: dict[str, tuple[int, int, int, str]] = {}
-    for number, paragraph in enumerate(one for article in whole for one in article["paragraphs"]):
-        for qa in paragraph["qas"]:
-            start, answer = qa["answers"][0]["answer_start"], qa["answers"][0]["text"]
-            told[qa["id"]] = (number, start, start + len(answer), answer.casefold())
-
-    def twin(one: str, other: str) -> bool:
-        if one not in told or other not in told:
-            return False
-        a, b = told[one], told[other]
-        return a[0] == b[0] and (max(a[1], b[1]) < min(a[2], b[2]) or a[3] == b[3])
-
-    return twin
 
 
 SECTIONS = {"planted": planted, "alike": alike, "clean": clean, "translated": translated, "fit": fit}

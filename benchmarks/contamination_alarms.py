@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import regex
-from contamination import Bench, Item, for_fit, mgsm, of_item, twins, weigh, xquad
-from duplicates import DATA, markdown, shown
+from contamination_items import Bench, Item, for_fit, mgsm, of_item, twins, weigh, xquad
 from rapidfuzz import fuzz
-from workbench import World, conversation
+from workbench import DATA, World, conversation, markdown, shown
 
 from filters.contamination.question_type import ask_differently, question_types
 from filters.contamination.semantic import DOUBTFUL, WORD_FEATURES, MeaningIndex, likelihood, passages

@@ -24,10 +24,9 @@ import numpy as np
 import polars as pl
 import regex
 import yaml
-from contamination import Bench, Item, of_item, weigh
 from contamination_alarms import CODE, NLLB, part
-from duplicates import DATA, markdown, shown
-from workbench import World, conversation, make_rows
+from contamination_items import Bench, Item, of_item, weigh
+from workbench import DATA, World, conversation, make_rows, markdown, shown
 
 from curate.rows import Kind
 from filters.contamination.code_index import FEATURES, code_index_of

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import regex
-from duplicates import DATA, SURFACE, Change, Plant, clusters_of, markdown, paragraphs, renumbered, shown, sums
-from workbench import World
+from duplicates_plants import SURFACE, Change, Plant, clusters_of, paragraphs, renumbered, sums
+from workbench import DATA, World, markdown, shown
 
 from curate.text.negation import words_in
 

@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 from contamination_alarms import alpaca, part
-from duplicates import DATA, Plant, clusters_of, edited, markdown, prefixed, shown
-from workbench import World
+from duplicates_plants import Plant, clusters_of, edited, prefixed
+from workbench import DATA, World, markdown, shown
 
 # Our own words: (before, after) of each half and language.
 PROMPTS = {

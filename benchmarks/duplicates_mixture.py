@@ -24,8 +24,9 @@ from typing import Any
 import polars as pl
 import regex
 from contamination_alarms import part
-from duplicates import DATA, Plant, clusters_of, markdown, same_sentence, shown
-from workbench import World
+from duplicates import same_sentence
+from duplicates_plants import Plant, clusters_of
+from workbench import DATA, World, markdown, shown
 
 TATOEBA = {"ar": "ara", "zh": "cmn", "de": "deu", "fr": "fra", "ja": "jpn", "ru": "rus", "es": "spa", "th": "tha"}
 ENCODED = ("ar", "de", "es", "fr", "ja", "ko", "ru", "th", "tr", "zh", "it", "nl", "pl", "pt")

@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import regex
-from contamination import xquad
 from contamination_alarms import TATOEBA, part
-from duplicates import DATA, markdown
-from workbench import World, documents
+from contamination_items import xquad
+from workbench import DATA, World, documents, markdown
 
 from curate.text import segmentation as text
 

@@ -17,6 +17,7 @@ from agreement import Floats
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Model, Registry, Rows, ScoreStep
 
+DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 NO_INPUT = ("<noinput>", "<no input>", "no input", "n/a")
 
 
@@ -124,3 +125,12 @@ def needing(*paths: Path) -> Iterator[bool]:
     for path in missing:
         print(f"left out: there is no {path.parent.name}/{path.name} in the data folder", file=sys.stderr)
     yield not missing
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+
+
+def shown(value: float) -> str:
+    return "–" if value != value else "1" if value == 1 else f"{value:.3f}".lstrip("0")

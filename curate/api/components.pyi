@@ -2744,7 +2744,7 @@ class DatasetMethods:
         unassessed: Literal["keep", "drop"] = "keep",
         as_: str = ...,
     ) -> Self:
-        """Text quality: refusals, AI disclosure, boilerplate, private data, secrets, prompt injection, per language.
+        """Defects in texts: refusals, AI disclosure, boilerplate, private data, secrets, prompt injection, per language.
 
         Args:
             checks: The checks to run; a check that is not listed costs nothing.

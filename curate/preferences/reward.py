@@ -7,7 +7,6 @@ depends on the language; a parameter selects it. What the model does not know an
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -110,9 +109,10 @@ class Reward(ScoreStep):
             raise StepError(f"reward: the model '{self.model}' is not a reward model; use one with 'use: reward'")
         sides = _SIDES[rows.kind]
         why = ["media" if unseen is not None else None for unseen in not_shown(rows, tools=False)]
-        if unseen := sum(one is not None for one in why):
+        if any(why):
             context.warn(
-                f"reward: {unseen:,} rows have images, audios or videos, which the model is not shown; no score"
+                "reward: rows with images, audios or videos, which the model is not shown, have no score (attribute "
+                "'unassessed': media)"
             )
         conversations = [self._conversations(rows, prompt, answer, why) for _, prompt, answer in sides]
         sources = self._sources(rows, model, why, context)
@@ -155,7 +155,7 @@ class Reward(ScoreStep):
     def _sources(self, rows: Rows, model: RewardModel, why: list[str | None], context: Context) -> list[str]:
         """The language each row is translated from; empty for rows that are scored directly."""
         known: dict[str, str | None] = {}
-        lost: Counter[str] = Counter()
+        lost: set[str] = set()
         sources: list[str] = []
         for place, language in enumerate(rows.language.to_list()):
             if language not in known:
@@ -163,15 +163,16 @@ class Reward(ScoreStep):
             source = known[language]
             if source is None and why[place] is None:
                 why[place] = "language"
-                lost[language] += 1
+                lost.add(language)
             sources.append(source or "")
-        for language, count in sorted(lost.items()):
+        for language in sorted(lost):
             message = f"reward: '{self.model}' does not know {language}"
             if self.translator is not None:
                 message += f" and '{self.translator}' does not translate it into {self.translate_to}"
             if self.strict:
                 raise StepError(f"{message}; use other models, or write 'strict: false' to leave such rows unscored")
-            context.warn(f"{message}: {count:,} rows not assessed")
+            # The same words for every shard, so that they are said once.
+            context.warn(f"{message}: its rows are not assessed")
         return sources
 
     def _source(self, language: str, model: RewardModel, context: Context) -> str | None:

@@ -88,7 +88,7 @@ class Quality(ScoreStep):
     path_fields: ClassVar[frozenset[str]] = frozenset({"packs", "lists"})
     version: ClassVar[int] = 4
     summary: ClassVar[str] = (
-        "Text quality: refusals, AI disclosure, boilerplate, private data, secrets, prompt injection, per language."
+        "Defects in texts: refusals, AI disclosure, boilerplate, private data, secrets, prompt injection, per language."
     )
 
     checks: tuple[Check, ...] = CHECKS

@@ -7,7 +7,6 @@ calibration says it cannot judge, get no score instead of a low one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -301,38 +300,34 @@ class Similarity(ScoreStep):
         encoders: Encoders,
         context: Context,
     ) -> None:
-        missing: Counter[str] = Counter()
-        pairs: Counter[tuple[str, str]] = Counter()
+        missing: set[str] = set()
+        pairs: set[tuple[str, str]] = set()
         for left, right, ok in zip(*languages, assessed.tolist(), strict=True):
             if left is None:
                 continue
             if self.min[right] == _CALIBRATED:
-                pairs[left, right] += 1
+                pairs.add((left, right))
             elif not ok:
                 missing.update(encoders.unknown(left, right))
-        for tag, count in sorted(missing.items()):
-            message = f"similarity: model {encoders} does not support '{tag}': {count} rows not assessed"
+        # The same words for every shard, so that they are said once.
+        for tag in sorted(missing):
+            message = f"similarity: model {encoders} does not support '{tag}': its rows are not assessed"
             if self.strict:
                 raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
             context.warn(message)
-        for (left, right), count in sorted(pairs.items()):
-            self._warn_of_pair(left, right, count, context)
+        for left, right in sorted(pairs):
+            self._warn_of_pair(left, right, context)
 
-    def _warn_of_pair(self, left: str, right: str, count: int, context: Context) -> None:
+    def _warn_of_pair(self, left: str, right: str, context: Context) -> None:
         """Warns, or stops, where the calibration says that the encoder cannot judge a language pair."""
         assert self.calibration is not None
         match = self.calibration.find(left, right)
         if match is None or not self._trusts(match[1]):
             verdict = match[1].verdict if match else "not checked"
+            says = verdict if verdict == "cannot judge" else f"is {verdict} for"
             message = (
-                f"similarity: by its calibration model '{self.model}' is {verdict} for {left}-{right}: "
-                f"{count} rows not assessed"
+                f"similarity: by its calibration model '{self.model}' {says} {left}-{right}: its rows are not assessed"
             )
-            if verdict == "cannot judge":
-                message = (
-                    f"similarity: by its calibration model '{self.model}' cannot judge {left}-{right}: "
-                    f"{count} rows not assessed"
-                )
             if self.strict:
                 raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
             context.warn(message)

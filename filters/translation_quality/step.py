@@ -9,7 +9,6 @@ language are not assessed and do not count against the row; a row whose meaning 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -243,7 +242,7 @@ class TranslationQuality(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         lexicon = _lexicon(fitted) if self.requires_fit and fitted is not None else None
         frames = [self._frame([], 0)]
-        unsupported: Counter[tuple[str, str]] = Counter()
+        unsupported: set[tuple[str, str]] = set()
         for part in self._sides(rows, context):
             size = len(part.target_language)
             ids = rows.ids.slice(part.start, size)
@@ -256,8 +255,9 @@ class TranslationQuality(ScoreStep):
                     size,
                 )
             )
-        for (name, tag), count in sorted(unsupported.items()):
-            context.warn(f"translation_quality: {name} does not support '{tag}': {count:,} texts not assessed")
+        # The same words for every shard, so that they are said once.
+        for name, tag in sorted(unsupported):
+            context.warn(f"translation_quality: {name} does not support '{tag}': its texts are not assessed by it")
         return pl.concat(frames)
 
     def _sides(self, rows: Rows, context: Context) -> Iterator[Sides]:
@@ -275,7 +275,7 @@ class TranslationQuality(ScoreStep):
         ids: pl.Series,
         lexicon: alignment.Lexicon | None,
         context: Context,
-        unsupported: Counter[tuple[str, str]],
+        unsupported: set[tuple[str, str]],
     ) -> Findings:
         """The columns of one field, all rows."""
         present = left.is_not_null() & right.is_not_null() & part.source_language.is_not_null()
@@ -287,9 +287,8 @@ class TranslationQuality(ScoreStep):
         values = findings.values
         missing: list[list[str]] = [[] for _ in range(len(at))]
         if "negation" in self.checks:
-            self._mark_unsupported(
-                both, negation.is_listed, "negation", "the list of negations", missing, unsupported, len(at)
-            )
+            listed = negation.is_listed
+            self._mark_unsupported(both, listed, "negation", "the list of negations", missing, unsupported, len(at))
         if "language" in self.checks and self.identifier is not None:
             identifier: LanguageIdentifier = context.model(self.identifier)
             self._mark_unsupported(
@@ -336,7 +335,7 @@ class TranslationQuality(ScoreStep):
         check: str,
         who: str,
         missing: list[list[str]],
-        unsupported: Counter[tuple[str, str]],
+        unsupported: set[tuple[str, str]],
         rows: int,
     ) -> npt.NDArray[np.bool_]:
         """Where both languages are supported; records the others as not assessed."""

@@ -509,9 +509,9 @@ def test_each_pair_has_its_own_threshold(make: Any, work_context: Any, decided: 
     assert decided(step, rows, context) == [None, "similarity", "similarity", None, None, None, None]
     assert list(frame.columns) == list(step.columns(Kind.PARALLEL))
     assert context.warnings[:3] == [
-        f"similarity: by its calibration model '{USE}' is not checked for en-hi: 1 rows not assessed",
+        f"similarity: by its calibration model '{USE}' is not checked for en-hi: its rows are not assessed",
         f"similarity: by its calibration model '{USE}' is weak for pt-en: about 30% of good pairs are dropped",
-        f"similarity: by its calibration model '{USE}' cannot judge en-zh: 1 rows not assessed",
+        f"similarity: by its calibration model '{USE}' cannot judge en-zh: its rows are not assessed",
     ]
     careful = Similarity(min="calibrated", calibration=known, trust="trusted", unassessed="drop")
     assert decided(careful, rows, context) == [
@@ -648,7 +648,7 @@ def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_ag
     use_calibration.write(file)
     built = curate.build(catalog)[0]
     assert built.rows == 5
-    assert any("not checked for en-sw: 2 rows not assessed" in message for message in built.warnings)
+    assert sum("not checked for en-sw: its rows are not assessed" in message for message in built.warnings) == 1
     told = curate.query('SELECT target, reason FROM "pairs".rejected', catalog=catalog)
     assert told.rows() == [("Sein Fahrrad ist kaputt.", "similarity")]
     noted = curate.query("SELECT target, unnest(attributes) AS a FROM pairs ORDER BY target", catalog=catalog)

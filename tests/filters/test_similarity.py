@@ -135,7 +135,7 @@ def test_fields_are_compared_with_the_parents_and_weighted_by_length(
         None,
     ]
     assert frame["unassessed"].to_list() == [None] * 5 + ["language"]
-    assert context.warnings == ["similarity: model 'use-multilingual' does not support 'sw': 1 rows not assessed"]
+    assert context.warnings == ["similarity: model 'use-multilingual' does not support 'sw': its rows are not assessed"]
     assert sorted(encoder.encoded) == sorted(set(encoder.encoded)), "each text once"
     assert Similarity(combine="min").score(rows, context, None)["score"].to_list()[:4] == [0.8, 0.0, 0.0, 0.6]
     assert Similarity(fields=("prompt",)).score(rows, context, None).columns == ["score", "prompt", "unassessed"]

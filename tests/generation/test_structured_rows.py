@@ -311,7 +311,10 @@ def test_judges_and_reward_models_do_not_score_what_they_do_not_see(make, bench,
     context = bench({"m": Length()})
     frame = Reward(model="m").score(rows, context, None)
     assert frame["unassessed"].to_list() == ["media", None, None] and frame["score"].to_list() == [None, 16.0, 16.0]
-    assert context.warnings == ["reward: 1 rows have images, audios or videos, which the model is not shown; no score"]
+    assert context.warnings == [
+        "reward: rows with images, audios or videos, which the model is not shown, have no score (attribute "
+        "'unassessed': media)"
+    ]
 
 
 def test_rows_with_other_media_or_tools_answer_other_prompts(make):

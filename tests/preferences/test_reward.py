@@ -139,7 +139,7 @@ def test_what_cannot_be_scored_says_why(bench, sft):
         None,
     ]
     assert frame["score"].to_list() == [None] * 6 + [4.0]
-    assert context.warnings == ["reward: 'rm' does not know sw: 1 rows not assessed"]
+    assert context.warnings == ["reward: 'rm' does not know sw: its rows are not assessed"]
     with pytest.raises(StepError, match=r"does not know sw; use other models, or write 'strict: false'"):
         Reward(model="rm", strict=True).score(rows, context, None)
 
@@ -163,7 +163,7 @@ def test_rows_are_translated_into_the_language_of_the_model(bench, sft):
         "language",
     ]
     assert context.warnings == [
-        "reward: 'rm' does not know sw and 'mt' does not translate it into en: 1 rows not assessed"
+        "reward: 'rm' does not know sw and 'mt' does not translate it into en: its rows are not assessed"
     ]
     both = Lengths("en", "de")
     Reward(model="rm", translator="mt", translate_to="en", translate="unsupported").score(
