@@ -310,7 +310,7 @@ class TranslationQuality(ScoreStep):
                 if assessed[row] and encoders.find(*pair) is None:
                     assessed[row] = False
                     missing[row].append("similarity")
-                    unsupported[f"model {encoders}", "-".join(pair)] += 1
+                    unsupported.add((f"model {encoders}", "-".join(pair)))
             lengths = lexicon.lengths if lexicon else {}
             by_encoder = features.encoded(source, target, both, assessed, lengths, findings.names, encoders)
             if "sentences" in self.checks:
