@@ -169,6 +169,9 @@ def test_two_machines_share_results_and_versions(machine: Machines, url: str, tm
     assert (again.version, again.changed) == (first.version, False)
     sent = [Path(path).suffix for path in server.writes("/objects/")]
     assert sent == [".sqlite"], "nothing new is sent but that there was a build"
+    server.seen.clear()
+    two.build()
+    assert len(server.seen) <= 8, "a build with nothing to do is cheap"
     rows = curate.query("SELECT count(*) AS n FROM loud", store=two.store())["n"][0]
     assert rows == first.rows
     changed = two.build(splits={"train": 0.5, "test": 0.5})
@@ -411,7 +414,7 @@ def test_damage_there_is_found_and_mended(machine: Machines, url: str, caplog: p
     assert curate.dataset("loud", store=machine("last").store()).to_polars().height == first.rows
 
 
-def test_kept_answers_of_two_machines_are_put_together(machine: Machines) -> None:
+def test_kept_answers_of_two_machines_are_put_together(machine: Machines, url: str) -> None:
     one, two = machine("one"), machine("two")
 
     def answer(to: Machine, key: bytes) -> None:
@@ -435,6 +438,8 @@ def test_kept_answers_of_two_machines_are_put_together(machine: Machines) -> Non
     answer(two, b"c")
     one.build()
     two.build()
+    kept = [name for name in objects_in(url) if name.endswith(".sqlite")]
+    assert len(kept) == 2, "of each cache, and of what was spent, only the present state"
     assert answers(two) == [b"a", b"b", b"c"]
     one.build()
     assert answers(one) == [b"a", b"b", b"c"]

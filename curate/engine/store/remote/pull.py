@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import logging
 import shutil
 import sqlite3
 import uuid
@@ -24,19 +23,20 @@ from curate.engine.store.remote.head import Head
 from curate.engine.store.remote.working_copy import DESCRIPTIONS, WorkingCopy, checkpoint, is_shared
 from curate.errors import StoreError
 
-_LOG = logging.getLogger("curate.engine")
 
-
-def pull(copy: WorkingCopy, head: Head, *, caches: bool) -> None:
+def pull(copy: WorkingCopy, head: Head, *, caches: bool) -> list[str]:
     """Brings a working copy up to date.
 
     Args:
         caches: also the caches of models and what was spent.
 
+    Returns:
+        What is damaged or gone there, a line each: here it is as if it were lost, and what needs it says so.
+
     Raises:
         StoreError: the store cannot be reached, or its list of files is damaged.
     """
-    _Pull(copy, head).run(caches)
+    return _Pull(copy, head).run(caches)
 
 
 class _Pull:
@@ -48,8 +48,9 @@ class _Pull:
         self._erased = self._before.purges != head.purges
         """Whether rows were erased since this copy was up to date."""
         self._fetches: list[tuple[str, Entry]] = []
+        self._lost: list[str] = []
 
-    def run(self, caches: bool) -> None:
+    def run(self, caches: bool) -> list[str]:
         self._units()
         self._notes()
         merges = []
@@ -64,6 +65,7 @@ class _Pull:
             settle(self._copy.root / "cache")
         if self._now != self._before:
             self._copy.save(self._now)
+        return sorted(self._lost)
 
     def _fetch(self, one: tuple[str, Entry]) -> None:
         path, entry = one
@@ -72,7 +74,7 @@ class _Pull:
             objects.fetch(object_name(path, entry), root / path, *entry, aside=root / "remote")
         except ValueError as error:
             suspect(root, object_name(path, entry))
-            _LOG.warning(f"{path} cannot be used: {error}")  # as if it were lost here: what needs it says so
+            self._lost.append(f"{path} cannot be used: {error}")
             return
         self._now.stamps[path] = self._copy.stamp(path, entry[1])
 

@@ -78,8 +78,7 @@ class _Push:
             now.index = f"lists/{hashlib.sha256(data).hexdigest()}-{uuid.uuid4().hex[:8]}.json.gz"
             objects.put(now.index, gzip.compress(data, mtime=0))
             self._lease.commit(index=now.index, purges=now.purges)
-            if before.index:
-                objects.delete([before.index])
+            objects.delete([before.index] * bool(before.index) + self._superseded())
         if now != before:
             self._copy.save(now)
         if sweep:
@@ -94,6 +93,12 @@ class _Push:
             if name not in there and file.is_file():
                 found.setdefault(name, file)
         return found
+
+    def _superseded(self) -> list[str]:
+        """The objects with former states of caches and notes, which would add up; results stay until ``gc``."""
+        now = {name for name, _ in _objects(self._now)}
+        former = (object_name(path, entry) for path, entry in self._before.files.get("", {}).items())
+        return [name for name in former if name not in now]
 
     def _send(self, one: tuple[str, Path]) -> None:
         name, file = one

@@ -55,7 +55,8 @@ class Session:
         head = self._lease.acquire(wait)
         try:
             with one_at_a_time(root):
-                pull(self._copy, head, caches=True)
+                for lost in pull(self._copy, head, caches=True):
+                    _LOG.warning(lost)
                 self._copy.tidy()
         except BaseException:
             with contextlib.suppress(StoreError):
@@ -151,13 +152,20 @@ def refresh_copy(root: Path, is_held: Callable[[], bool], *, caches: bool) -> No
             found = read_head(copy.objects)
             if found is None:
                 return
+            lost, failure = list[str](), None
             try:
-                pull(copy, found.head, caches=caches)
-                return
-            except StoreError:
+                lost = pull(copy, found.head, caches=caches)
+            except StoreError as error:
+                failure = error
+            if lost or failure:
                 now = read_head(copy.objects)
-                if last or now is None or now.head.index == found.head.index:
-                    raise
+                if not last and now is not None and now.head.index != found.head.index:
+                    continue  # what is gone was replaced at this moment
+            if failure:
+                raise failure
+            for one in lost:
+                _LOG.warning(one)
+            return
 
 
 @contextlib.contextmanager
