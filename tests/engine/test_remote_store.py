@@ -267,12 +267,21 @@ build_datasets(load_catalog(sys.argv[1], registry=registry), registry, chunk_lim
 """
 
 
-def test_a_machine_that_dies_while_it_sends_leaves_a_sound_store(machine: Machines, url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 15, 30, -2, -1))])
+def test_a_machine_that_dies_while_it_sends_leaves_a_sound_store(
+    machine: Machines, url: str, tmp_path: Path, server: Proxy, sent: int
+) -> None:
+    if sent < 0:  # counted from the end: the list of files is the last
+        machine("counts").build()
+        sent += len([path for path in server.writes() if "/objects/" in path or "/lists/" in path])
+        Objects(url).delete(list(objects_in(url)))
     one, two = machine("one"), machine("two")
     one.catalog()
     script = KILLED.format(plugin=str(Path(__file__).parents[1] / "plugin"))
     catalog = str(tmp_path / "project" / "catalog.yaml")
-    died = subprocess.run([sys.executable, "-c", script, catalog, "7"], capture_output=True, text=True, check=False)
+    died = subprocess.run(
+        [sys.executable, "-c", script, catalog, str(sent)], capture_output=True, text=True, check=False
+    )
     assert died.returncode == -signal.SIGKILL, died.stderr
     state = read_head(Objects(url))
     assert state is not None and state.head.holder is not None and not state.head.index, "it holds it still"
