@@ -2,8 +2,8 @@
 decide.
 
 Rows with one normal form are merged at the start, so that a text copied a million times is compared once. Whatever
-grows with the rows is in files (:mod:`filters.duplicates.files`): a row takes about 160 bytes of disk beside its texts
-and its signature or vector, and none of memory but what the ranking by scores or lengths needs.
+grows with the rows is in files (:mod:`filters.duplicates.files`): a row takes about 200 bytes of disk beside its texts
+and its signature or vector, and one of memory beside what the ranking by scores or lengths needs.
 """
 
 from __future__ import annotations
