@@ -29,6 +29,7 @@ from pair_corpora import number, tatoeba, tico, xquad  # noqa: E402
 from workbench import World, make_rows  # noqa: E402
 
 from curate.rows import Kind  # noqa: E402
+from curate.text.row_alignment import align_rows  # noqa: E402
 from filters.misalignment import Misalignment  # noqa: E402
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -129,7 +130,7 @@ def main() -> None:
     arguments = parser.parse_args()
     parameters = {name: float(value) for name, _, value in (one.partition("=") for one in arguments.set)}
     step = Misalignment(encoder=arguments.encoder, **parameters)
-    counts: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0] * 8)
+    counts: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0] * 10)
     with tempfile.TemporaryDirectory() as scratch:
         world, names = World(arguments.cache or Path(scratch), 1), []
         for corpus, language, texts in files(arguments.data):
@@ -149,10 +150,10 @@ def main() -> None:
     )
     lines = []
     for corpus, damage in sorted(counts, key=lambda key: (key[0] != "all", key[0])):
-        rows, out, right, silent, wrong, false, unsure, seconds = counts[corpus, damage]
+        rows, out, right, silent, wrong, false, unsure, known, again, seconds = counts[corpus, damage]
         shown = [100 * one / out if out else float("nan") for one in (right, silent, wrong)]
         kept = rows - out
-        more = [100 * false / kept, 100 * unsure / rows]
+        more = [100 * false / kept, 100 * unsure / rows, 100 * again / known]
         lines.append(
             [
                 corpus,
@@ -175,6 +176,7 @@ def main() -> None:
             "other partner",
             "of rows in step: accused",
             "of all: unsure",
+            "realign: right pairs",
             "µs a row",
         ],
         lines,
@@ -204,7 +206,13 @@ def _count(step: Misalignment, texts: Texts, language: str, damage: Damage, worl
     right = out & np.where(np.array(places) < len(places), shift == true, np.isnan(shift))
     silent, wrong = out & (shift == 0), out & ~np.isnan(shift) & (shift != 0) & (shift != true)
     false = ~out & (~np.isnan(shift) & (shift != 0) & (shift != true) | (state == "disordered"))
-    each = [out, right, silent, wrong, false, state == "unsure"]
+    # What `realign` makes of the same: of the rows whose source is in the file, those that are pairs again.
+    partner = align_rows(pq.read_table(path)).partner
+    known = np.array(places) < len(places)
+    again = known & np.array(
+        [at >= 0 and texts[at][1] == texts[one][1] for at, one in zip(partner, places, strict=True)]
+    )
+    each = [out, right, silent, wrong, false, state == "unsure", known, again]
     return [len(places), *(float(one.sum()) for one in each), seconds]
 
 
