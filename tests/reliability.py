@@ -144,6 +144,7 @@ class Bench:
         self.versions: dict[str, dict[str, str]] = {}
         self.took: dict[str, float] = {}
         self.content: dict[str, bytes] = {}
+        self.workers = 1
         can = {"disk": can_mount(), "clock": bool(shutil.which("faketime"))}
         self.faults = [name for name in FAULTS if can.get(name, True)]
 
@@ -222,7 +223,7 @@ class Bench:
             here.mkdir()
             if fault == "disk":
                 stack.enter_context(small_disk(here))
-            workers = 2 if executor == "ray" or chance.random() < 0.25 else 1
+            workers = self.workers = 2 if executor == "ray" or chance.random() < 0.25 else 1
             try:
                 copy(self.folder / operation.before, here)
                 catalog(here, self.model.url, second=operation.after != "first", workers=workers, executor=executor)
@@ -241,7 +242,7 @@ class Bench:
         took = self.took[operation.name] + (8.0 if executor == "ray" else 0.0)
         for number in range(chance.choice((1, 1, 2, 3))):
             command = chance.choice(operation.commands)
-            who = chance.choice(("driver", "driver", "worker"))
+            who = chance.choice(("driver", "worker") if self.workers > 1 else ("driver",))
             if executor == "local" and chance.random() < 0.6:
                 at = int(_MOST[who] ** chance.random())
                 flag = here.parent / f"{here.name}.died-{number}"
@@ -372,10 +373,17 @@ def kill(process: subprocess.Popen[str], who: str, chance: random.Random) -> Non
     if who == "group" or (who == "driver" and chance.random() < 0.5):
         os.killpg(process.pid, signal.SIGKILL)
     elif who == "worker" and below:
-        chosen = [one for one in below if "ray::" in " ".join(one.cmdline() or [one.name()])] or below
-        chance.choice(chosen).kill()
+        chance.choice([one for one in below if _works(one)] or [psutil.Process(process.pid)]).kill()
     else:
         process.kill()
+
+
+def _works(process: psutil.Process) -> bool:
+    """Whether a process does tasks; Python's own helper (the resource tracker) does none."""
+    try:
+        return any(word in " ".join(process.cmdline()) for word in ("ray::", "spawn_main"))
+    except psutil.Error:
+        return False
 
 
 def end(process: subprocess.Popen[str]) -> None:
