@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import orjson
 import polars as pl
 import pyarrow as pa
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -30,13 +29,13 @@ from curate.catalog.params import (
 from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
 from curate.rows import Kind, main_fields, unknown_fields
-from curate.rows.languages import base
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from filters.contamination import items as items_of
 from filters.contamination import split_items as halves
 from filters.contamination.code_index import CodeMatch, code_index_of
+from filters.contamination.hits import A_CONTEXT, add_hits
 from filters.contamination.index import Index, index_of
 from filters.contamination.joined import JOIN, edges_of, in_fields
 from filters.contamination.loading import Unreachable
@@ -48,13 +47,6 @@ from filters.contamination.semantic import WEIGHTS, MeaningIndex, MeaningMatch, 
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Place = str | tuple[str, ...] | dict[LanguageTag, str]
-_MOST_HITS = 8
-# Less likely translations are not reported as hits.
-_MEANT = 0.3
-# Contexts are reported from this share on.
-_A_CONTEXT = 0.3
-# A hit with a smaller share of the item is reported as ``part``.
-_A_PART = 0.6
 _MOST_CANDIDATES = 24
 _CHATS = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT})
 _FLOATS = ("score", "run", "context", "similarity", "margin", "translation", "paraphrase", "code")
@@ -279,7 +271,7 @@ class Contamination(ScoreStep):
             columns["unassessed"][row] = " ".join(why) or None
             if row in lexical or row in by_meaning or row in by_code or ids[row] in cut:
                 columns["code"][row] = by_code[row][0].chance if row in by_code else 0.0
-                self._add_hits(
+                add_hits(
                     columns,
                     row,
                     tags[row],
@@ -336,7 +328,7 @@ class Contamination(ScoreStep):
                     hit = match(benchmark_item, bare, one, tag, share, distinct=distinct)
                 if hit is None or not _supported(index, item, chars):
                     continue
-                if is_context and hit.containment >= _A_CONTEXT:
+                if is_context and hit.containment >= A_CONTEXT:
                     bare = bare.without(hit.spans)
                 if hit.hit != "split" and any(start < edge < end for start, end in hit.spans for edge in edges):
                     hit = replace(hit, hit="split")
@@ -400,64 +392,6 @@ class Contamination(ScoreStep):
             known_margins = margins.setdefault(passage.row, {})
             known_margins[key] = max(known_margins.get(key, 0.0), margin)
         return meanings.best(near, encoder, distinct=self.numbers == "distinct"), assessed, margins
-
-    def _add_hits(
-        self,
-        columns: dict[str, list[Any]],
-        row: int,
-        language: str,
-        matches: list[tuple[int, Match, list[list[Any]]]],
-        translation: MeaningMatch | None,
-        code: tuple[CodeMatch, list[list[Any]]] | None,
-        index: Index,
-        cut: Sequence[tuple[int, str]],
-    ) -> None:
-        """Writes the hits of one row into the columns."""
-        parts, hits = index.items["part"], []
-        places_of = {item: places for item, _, places in matches}
-        for item, other in cut:
-            about = {key: index.items[key][item] for key in ("benchmark", "item", "language")}
-            columns["score"][row] = 1.0
-            hits.append((1.0, {**about, "hit": "split", "score": 1.0, "spans": places_of.get(item, []), "row": other}))
-        for item, hit, places in matches:
-            about = {key: index.items[key][item] for key in ("benchmark", "item", "language")}
-            if parts[item] == "context":
-                columns["context"][row] = max(columns["context"][row], round(hit.containment, 4))
-                # Contexts rank after all questions.
-                if hit.containment >= _A_CONTEXT:
-                    context_hit = {**about, "hit": "context", "score": round(hit.containment, 4), "spans": places}
-                    hits.append((0.3 * hit.containment, context_hit))
-                continue
-            words = index.words[item] * hit.run / len(index.item(item).chars)
-            columns["score"][row] = max(columns["score"][row], round(hit.containment, 4))
-            columns["run"][row] = max(columns["run"][row] or 0.0, round(float(words), 2))
-            kind: str = "part" if hit.hit in ("edited", "split") and hit.containment < _A_PART else hit.hit
-            hits.append((hit.containment, {**about, "hit": kind, "score": round(hit.containment, 4), "spans": places}))
-        if translation is not None:
-            about = {key: index.items[key][translation.item] for key in ("benchmark", "item", "language")}
-            columns["similarity"][row], columns["margin"][row] = (
-                round(translation.cosine, 4),
-                round(translation.margin, 4),
-            )
-            kind = "paraphrased" if base(about["language"]) == base(language) else "translated"
-            columns["paraphrase" if kind == "paraphrased" else "translation"][row] = translation.score
-            place = [[translation.passage.field, translation.passage.start, translation.passage.end]]
-            if translation.score >= _MEANT:
-                hits.append(
-                    (0.7 * translation.score, {**about, "hit": kind, "score": translation.score, "spans": place})
-                )
-        if code is not None and code[0].chance >= _MEANT:
-            about = {key: index.items[key][code[0].item] for key in ("benchmark", "item", "language")}
-            hits.append((0.8 * code[0].chance, {**about, "hit": "code", "score": code[0].chance, "spans": code[1]}))
-        if not hits:
-            return
-        hits.sort(key=lambda hit: -hit[0])
-        strongest = hits[0][1]
-        for name, key in (("benchmark", "benchmark"), ("item", "item"), ("item_language", "language"), ("hit", "hit")):
-            columns[name][row] = strongest[key]
-        columns["spans"][row] = orjson.dumps(strongest["spans"]).decode()
-        others = [hit for number, (_, hit) in enumerate(hits[:_MOST_HITS]) if number or "row" in hit]
-        columns["others"][row] = orjson.dumps(others).decode() if others else None
 
     def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         about = pl.col("context") >= self.context_share
