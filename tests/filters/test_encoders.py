@@ -98,7 +98,7 @@ def test_what_none_of_them_knows_is_not_assessed_and_told_once(make: Any, severa
     rows = make(Kind.PARALLEL, [{"source_language": "en", "language": "yo", "source": "One", "target": "Kan"}] * 3)
     found = Similarity(model=("few", "wide")).score(rows, several, None)
     assert found["score"].to_list() == [None] * 3
-    assert several.warnings == ["similarity: model 'few', 'wide' does not support 'yo': 3 rows not assessed"]
+    assert several.warnings == ["similarity: model 'few', 'wide' does not support 'yo': its rows are not assessed"]
 
 
 def test_a_language_without_anchors_has_the_scale_of_others(several: Any) -> None:
