@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 
 
 @dataclass
@@ -50,15 +50,15 @@ class Unanswered:
             self.errors[error] += 1
         (self.lost if transient else self.failed).add(row)
 
-    def recall(self, key: str) -> Answer | None:
+    def recall(self, key: str) -> Completion | None:
         """The refusal that a question got in the run before, if it is not to be asked again."""
         told = None if self.retry else self.known.get(key)
         if told is None:
             return None
         self.refused[key] = dict(told)
-        return Answer("", told["finish"], problem=told["problem"], error=told["error"], cached=True)
+        return Completion("", told["finish"], problem=told["problem"], error=told["error"], cached=True)
 
-    def refuse(self, key: str, answer: Answer) -> None:
+    def refuse(self, key: str, answer: Completion) -> None:
         """A question was refused for good."""
         self.refused[key] = {"finish": answer.finish, "problem": answer.problem, "error": answer.error}
 

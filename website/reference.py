@@ -22,14 +22,14 @@ from pydantic import BaseModel, ValidationError
 from curate.catalog.params import Mark, Params, Reference
 from curate.errors import CurateError
 from curate.rows import Kind
-from curate.steps import GatherStep, GlobalStep, Registry, RowStep, ScoreStep
+from curate.steps import DatasetStep, GlobalStep, Registry, RowStep, ScoreStep
 
 TITLES = {"source": "Sources", "step": "Steps", "model": "Models", "output": "Outputs"}
 _CONTRACTS: Mapping[type, str] = {
     ScoreStep: "scores each row by itself, and decides by its scores",
     GlobalStep: "decides over all rows at once",
     RowStep: "makes rows from rows",
-    GatherStep: "makes rows from all rows at once",
+    DatasetStep: "makes rows from all rows at once",
 }
 _SECTIONS = {"source": "sources", "model": "models"}
 _FIGURES = "measurements/"

@@ -17,7 +17,7 @@ from curate.engine.tasks.recorder import recorded
 from curate.errors import BuildError
 from curate.models.recorded.recording import Recording, line_of, raw_lines, write
 from curate.steps import Registry
-from curate.steps.models import Answer, Request
+from curate.steps.models import Completion, Request
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def record(
     return replace(found, stopped=str(stopped or ""))
 
 
-def _add(path: Path, recording: Recording, asked: list[tuple[str, Request, Answer | None]]) -> Recorded:
+def _add(path: Path, recording: Recording, asked: list[tuple[str, Request, Completion | None]]) -> Recorded:
     """Appends what the file does not have."""
     kept: dict[bytes, bytes] = {}
     """The line of each request without an answer → its line."""

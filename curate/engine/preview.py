@@ -29,7 +29,7 @@ from curate.engine.planning.estimate import aside, whole_sources
 from curate.engine.planning.runner import StepTrace
 from curate.engine.progress import Progress
 from curate.engine.resources import parse_bytes
-from curate.engine.store.columns import read_alive
+from curate.engine.store.columns import read_kept
 from curate.engine.store.lock import StoreLock
 from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
@@ -41,7 +41,7 @@ from curate.errors import BudgetError, StoreError
 from curate.logs import open_log
 from curate.rows import present, widen
 from curate.rows.fields import parents_of
-from curate.steps import GatherStep, GlobalStep, Registry, RowStep
+from curate.steps import DatasetStep, GlobalStep, Registry, RowStep
 
 READ = 1_000
 """How many rows of each file the rows of a preview are chosen from."""
@@ -112,7 +112,7 @@ def _lenient(catalog: Catalog, name: str, calls: int) -> Catalog:
 def _patient(dataset: DatasetSpec) -> DatasetSpec:
     steps = tuple(
         replace(use, params=use.params.model_copy(update={"max_error_rate": 1.0}))
-        if isinstance(use.params, RowStep | GatherStep)
+        if isinstance(use.params, RowStep | DatasetStep)
         else use
         for use in dataset.steps
     )
@@ -254,7 +254,7 @@ class _Walk:
             return True
         done = max(0, len(record.trail) - 1)
         use = spec.steps[min(done, len(spec.steps) - 1)]
-        waiting = sum(piece.rows_alive for piece in record.trail[-1].partitions if piece) if record.trail else 0
+        waiting = sum(piece.rows_kept for piece in record.trail[-1].partitions if piece) if record.trail else 0
         models = ", ".join(one for listed in use.params.named(Reference.MODEL).values() for one in listed)
         self.notes[
             f"the preview ends before the step '{use.label}' of {name}: it asks {models} about {waiting:,} rows, which "
@@ -265,27 +265,27 @@ class _Walk:
     def _step(self, spec: DatasetSpec, before: StepTrace, after: StepTrace) -> None:
         use = after.use
         assert use is not None
-        alive = {row["id"]: row for row in self._alive(before)}
-        if isinstance(use.params, RowStep | GatherStep):
-            self._made(spec, use, alive, after)
+        kept = {row["id"]: row for row in self._kept(before)}
+        if isinstance(use.params, RowStep | DatasetStep):
+            self._made(spec, use, kept, after)
         else:
             self._decided(spec, use, after)
         what = None
-        if isinstance(use.params, GlobalStep | GatherStep):
+        if isinstance(use.params, GlobalStep | DatasetStep):
             what = "works on all rows of the dataset together"
         elif getattr(use.params, "requires_fit", False):
             what = "first measures all rows of the dataset"
         if what:
             self.notes[
-                f"{use.label} {what}; here it had {len(alive):,}, and a build may decide otherwise about these"
+                f"{use.label} {what}; here it had {len(kept):,}, and a build may decide otherwise about these"
             ] = None
 
-    def _alive(self, trace: StepTrace) -> Iterator[dict[str, Any]]:
+    def _kept(self, trace: StepTrace) -> Iterator[dict[str, Any]]:
         for piece in trace.partitions:
             if piece is not None:
                 table = widen(pq.read_table(self.store.checked(piece.shard.path)))
-                alive = read_alive(self.store.root, piece.columns, table.num_rows)
-                yield from (present(row) for row in table.filter(pa.array(alive)).to_pylist())
+                kept = read_kept(self.store.root, piece.columns, table.num_rows)
+                yield from (present(row) for row in table.filter(pa.array(kept)).to_pylist())
 
     def _decided(self, spec: DatasetSpec, use: StepUse, after: StepTrace) -> None:
         for piece in after.partitions:
@@ -311,10 +311,10 @@ class _Walk:
                     )
                 )
 
-    def _made(self, spec: DatasetSpec, use: StepUse, alive: Mapping[str, Any], after: StepTrace) -> None:
-        effects = {one: Effect(spec.name, use.label, "made nothing") for one in alive if one in self.known}
+    def _made(self, spec: DatasetSpec, use: StepUse, kept: Mapping[str, Any], after: StepTrace) -> None:
+        effects = {one: Effect(spec.name, use.label, "made nothing") for one in kept if one in self.known}
         others = 0
-        for row in self._alive(after):
+        for row in self._kept(after):
             if row["id"] in effects:
                 if effects[row["id"]].outcome == "made nothing":
                     effects[row["id"]].outcome = "unchanged"

@@ -19,7 +19,7 @@ from curate.generation.common.derived_rows import derive_rows, with_remarks
 from curate.generation.lexicon.counts import Side, Vocabulary, components, is_word
 from curate.generation.lexicon.pairs import Pair, aligner_for, entries_of, language_pairs, rows_of
 from curate.rows import Kind
-from curate.steps import Context, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, RowBatch, Rows
 from curate.steps.models import Aligner, Alignment
 from curate.text.sentences import ABBREVIATIONS
 from curate.text.words import Lexicon
@@ -28,7 +28,7 @@ _CHUNK = 500_000
 """Sentence pairs aligned at a time; a statistical aligner learns from each chunk by itself."""
 
 
-class Align(GatherStep):
+class Align(DatasetStep):
     """Links the words of each sentence pair that are translations of each other.
 
     With ``into: attributes`` a pair keeps its texts and scores, and gets the attributes ``align.source_words`` and

@@ -20,14 +20,14 @@ from pydantic import PositiveInt
 
 from curate.rows import Kind, schema
 from curate.rows.ids import hash_texts
-from curate.steps import Context, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, RowBatch, Rows
 from curate.text.segmentation import salted
 
 Places = npt.NDArray[np.int64]
 _WRITTEN = 4096
 
 
-class Arrange(GatherStep):
+class Arrange(DatasetStep):
     """Orders rows so that each run of ``batch`` rows has one language, source, or item.
 
     Rows keep their ids, scores and lineage. Shuffling depends on seed and row, so the same rows get the same order

@@ -24,7 +24,7 @@ from curate.generation.common.fields import PREFIXES
 from curate.generation.common.forms import placeholder_problems
 from curate.generation.common.requests import InvalidResponse
 from curate.rows import Kind, required_columns
-from curate.steps import Context, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, RowBatch, Rows
 from curate.steps.models import Encoder
 from curate.steps.originals import originals
 from curate.vectors import knn
@@ -38,7 +38,7 @@ _MORE = 30
 """Neighbours that are looked at beyond those wanted, since some are too near."""
 
 
-class Negatives(GatherStep):
+class Negatives(DatasetStep):
     """Gives each row ``n`` answers of other rows in the language of its own answer: never of its own item, never the
     same text, and never the answer to the same question (of conversations that may be so, unless ``among`` is ``all``).
 

@@ -25,7 +25,7 @@ from curate.generation.common.derived_rows import (
     with_findings,
 )
 from curate.rows import Kind
-from curate.steps import Context, Encoder, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, Encoder, RowBatch, Rows
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.row_alignment import MIN_ROWS, Integers, align_rows
 from curate.text.row_evidence import MAX_CHARS, features
@@ -33,7 +33,7 @@ from curate.text.row_evidence import MAX_CHARS, features
 _LOST = "no source fits its target: a line too many, or rows in no order"
 
 
-class Realign(GatherStep):
+class Realign(DatasetStep):
     """Puts sources and targets that were shifted against each other together again.
 
     A row whose target belongs to another row's source gets that source, and that row's item; both rows are its parents,

@@ -27,10 +27,10 @@ from curate.preferences.pair.rules import CandidatePair, Rule
 from curate.rows import Kind
 from curate.rows.ids import finish
 from curate.rows.languages import base
-from curate.steps import Context, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, RowBatch, Rows
 
 
-class LanguageImbalance(GatherStep):
+class LanguageImbalance(DatasetStep):
     """Makes preference rows from the quality gap between a model's dominant language and its others.
 
     Prompt and language are those of the direct answer. Attributes: ``language_imbalance.side`` (``other``: the

@@ -2,7 +2,7 @@
 
 from curate.errors import SourceError, StepError
 from curate.steps.base import (
-    GatherStep,
+    DatasetStep,
     GlobalStep,
     RowStep,
     ScoreStep,
@@ -18,9 +18,9 @@ from curate.steps.rows import FailedRow, RowBatch, Rows
 __all__ = [
     "CatalogFacts",
     "Context",
+    "DatasetStep",
     "Encoder",
     "FailedRow",
-    "GatherStep",
     "GlobalStep",
     "Identified",
     "LanguageIdentifier",

@@ -1,7 +1,7 @@
 """Base classes of sources and steps.
 
 A :class:`Source` reads rows from outside. A :class:`RowStep` makes rows from rows, shard by shard; a
-:class:`GatherStep` from all rows at once. A :class:`ScoreStep` scores rows and drops some by their scores. A
+:class:`DatasetStep` from all rows at once. A :class:`ScoreStep` scores rows and drops some by their scores. A
 :class:`GlobalStep` decides over all rows at once.
 
 A step is a frozen pydantic model: its fields are its parameters, its methods do the work. It never accesses the store,
@@ -173,7 +173,7 @@ class RowStep(Step):
         """The new rows, in the schema of :meth:`makes`, in an order that depends on the input's order only."""
 
 
-class GatherStep(Step):
+class DatasetStep(Step):
     """Makes rows from all rows at once (a lexicon from a corpus, pairs from two monolingual sources)."""
 
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05

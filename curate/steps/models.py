@@ -130,7 +130,7 @@ Finish = Literal["stop", "length", "filtered", "invalid", "failed"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Completion:
     """The result of a request."""
 
     text: str
@@ -165,7 +165,7 @@ class Answer:
         """Whether it is complete and matches the schema."""
         return self.finish == "stop"
 
-    def replace(self, **changes: Any) -> Answer:
+    def replace(self, **changes: Any) -> Completion:
         """A copy with changes."""
         return dataclasses.replace(self, **changes)
 
@@ -182,7 +182,7 @@ Done = Callable[[int], None]
 class Generator(Protocol):
     """A loaded language model."""
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """The answer to each request, in order.
 
         A request that fails for good gives an answer with ``finish`` = ``failed``. Equal requests are sent once.

@@ -68,7 +68,7 @@ def test_findings_of_living_rows_only_are_merged_and_nulls_are_left_out(items):
     import polars as pl
 
     rows = table([str(n) for n in range(len(items))])
-    alive = np.array([item[0] for item in items])
+    kept = np.array([item[0] for item in items])
     scores = pl.DataFrame(
         {"score": [item[1] for item in items], "note": [item[2] for item in items]},
         schema={"score": pl.Float64, "note": pl.String},
@@ -77,7 +77,7 @@ def test_findings_of_living_rows_only_are_merged_and_nulls_are_left_out(items):
         scores,
         rows,
         {"low": pl.col("score") < 0.5, "bad": pl.col("note") == "x"},
-        alive,
+        kept,
     )
     merged = merge_scores(rows, [("step", columns)]).to_pylist()
     for index, (lives, score, note) in enumerate(items):
@@ -87,7 +87,7 @@ def test_findings_of_living_rows_only_are_merged_and_nulls_are_left_out(items):
         reason = "low" if score is not None and score < 0.5 else "bad" if note == "x" else None
         assert columns["keep"][index].as_py() == ((reason is None) if lives else None)
         assert columns["reason"][index].as_py() == (reason if lives else None)
-    assert expand(columns.filter(pa.array(alive)), alive).to_pylist() == columns.to_pylist()
+    assert expand(columns.filter(pa.array(kept)), kept).to_pylist() == columns.to_pylist()
 
 
 def test_masks_have_one_digest_each():

@@ -16,7 +16,7 @@ from plain import plain
 
 from curate.rows import Kind, schema, with_ids
 from curate.steps import RowBatch, Rows
-from curate.steps.models import Answer, Request
+from curate.steps.models import Completion, Request
 
 LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
 
@@ -77,8 +77,8 @@ class Scripted:
         self.requests: list[Request] = []
         self.batches: list[int] = []
 
-    def generate(self, requests: Sequence[Request], done: Callable[[int], None] | None = None) -> list[Answer]:
-        kept: dict[Any, Answer] = {}
+    def generate(self, requests: Sequence[Request], done: Callable[[int], None] | None = None) -> list[Completion]:
+        kept: dict[Any, Completion] = {}
         answers = []
         with self._lock:
             self.batches.append(len(requests))
@@ -94,10 +94,10 @@ class Scripted:
         return answers
 
     @staticmethod
-    def _checked(request: Request, answer: Any) -> Answer:
-        if not isinstance(answer, Answer):
+    def _checked(request: Request, answer: Any) -> Completion:
+        if not isinstance(answer, Completion):
             text = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
-            answer = Answer(text, "stop", completion_tokens=len(text))
+            answer = Completion(text, "stop", completion_tokens=len(text))
         if request.schema is None or answer.finish != "stop":
             return answer
         try:

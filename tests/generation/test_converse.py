@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from curate.generation.converse import Converse
 from curate.rows import Kind
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 
 QUESTIONS = {
     "sw": ["Habari, wali unapikwaje?", "Na maji kiasi gani?", "Moto uwe mkubwa?", "Asante, na chumvi?"],
@@ -127,7 +127,7 @@ def test_a_user_who_never_begins_is_no_row(goals, bench, scripted, gathered):
 
 def test_a_broken_message_quarantines_the_conversation_or_ends_it_before(goals, bench, scripted, gathered):
     def answer(request):
-        return answerer(request) if len(request.messages) < 3 else Answer("cut of", "length", completion_tokens=9)
+        return answerer(request) if len(request.messages) < 3 else Completion("cut of", "length", completion_tokens=9)
 
     for broken, rows in (("quarantine", 0), ("keep", 1)):
         step = Converse(assistant="m", user="u", rounds=3, start="user", broken=broken)
@@ -140,7 +140,7 @@ def test_a_broken_message_quarantines_the_conversation_or_ends_it_before(goals, 
             assert [row.reason for row in bad] == ["assistant: cut off after 9 tokens"]
     step = Converse(assistant="m", user="u", rounds=3, start="user", broken="keep")
     made, bad = talk(
-        step, goals, bench({"m": scripted(lambda request: Answer("", "failed")), "u": scripted(asker())}), gathered
+        step, goals, bench({"m": scripted(lambda request: Completion("", "failed")), "u": scripted(asker())}), gathered
     )
     assert not made and bad[0].reason.startswith("assistant: no answer")
 

@@ -13,7 +13,7 @@ from curate.generation.instruct.items import Contract, NewItem, Refused, holds
 from curate.generation.instruct.seeds import load_data, pieces, shipped_people
 from curate.generation.instruct.step import Instruct
 from curate.rows import Kind
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 
 ENGLISH = [
     "Plan a picnic for six people with little money.",
@@ -369,7 +369,7 @@ def test_people_of_the_package_are_many_and_each_but_once():
 )
 @pytest.mark.parametrize("finish", ["stop", "invalid", "length"])
 def test_one_bad_item_loses_no_other(answer, good, refused, finish):
-    found = Contract(5).read(Answer(answer, finish, problem="x"))
+    found = Contract(5).read(Completion(answer, finish, problem="x"))
     assert [sum(isinstance(one, kind) for one in found) for kind in (NewItem, Refused)] == [good, refused]
 
 
@@ -386,7 +386,7 @@ def test_an_answer_without_a_usable_item_is_asked_for_again_then_kept_apart(seed
 
 
 def test_a_cut_off_answer_without_a_whole_item_says_so(seeds, scripted, bench, gathered):
-    model = scripted(lambda request: Answer('{"items": [{"instruc', "length"))
+    model = scripted(lambda request: Completion('{"items": [{"instruc', "length"))
     _, bad = instruct(
         Instruct(model="m", total=1, languages=("en",), max_failed=1, max_requests=1),
         seeds,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curate.errors import ModelError
 from curate.generation.common.requests import InvalidResponse, LLMRequest, RowProgress, ask, clean, ensure_complete
-from curate.steps.models import Answer, Request
+from curate.steps.models import Completion, Request
 from curate.unanswered import Unanswered, noting
 
 
@@ -93,9 +93,9 @@ def test_an_answer_that_was_begun_is_begun_again(scripted):
 
 
 @pytest.mark.parametrize(("answer", "problem", "trouble"), [
-    (Answer("12", "length", completion_tokens=9), "cut off after 9 tokens", "length"),
-    (Answer("", "filtered"), "withheld by the server", "filtered"),
-    (Answer("", "failed", problem="HTTP 400"), "no answer: HTTP 400", "failed"),
+    (Completion("12", "length", completion_tokens=9), "cut off after 9 tokens", "length"),
+    (Completion("", "filtered"), "withheld by the server", "filtered"),
+    (Completion("", "failed", problem="HTTP 400"), "no answer: HTTP 400", "failed"),
 ])  # fmt: skip
 def test_what_a_second_try_cannot_mend_is_not_tried(answer, problem, trouble, scripted):
     model = scripted(lambda request: answer)
@@ -104,7 +104,7 @@ def test_what_a_second_try_cannot_mend_is_not_tried(answer, problem, trouble, sc
 
 
 def test_a_second_try_that_gets_no_answer_leaves_the_first_complaint(scripted):
-    model = scripted(lambda request: "x" if len(request.messages) == 1 else Answer("", "failed", problem="timeout"))
+    model = scripted(lambda request: "x" if len(request.messages) == 1 else Completion("", "failed", problem="timeout"))
     outcome = flat(ask(questions(model, 1), number_in))[0]
     assert (outcome.problem, outcome.answer.text, outcome.trouble) == ("'x' is no number", "x", "broken")
 
@@ -168,8 +168,8 @@ def test_half_characters_are_quarantined_not_crashed_on(text, scripted):
 
 
 # ---------------------------------------------------------------------------------------------------- what is noted
-LOST = Answer("", "failed", problem="HTTP 503", transient=True, error="ServerError")
-REFUSED = Answer("", "failed", problem="HTTP 400", error="BadRequestError")
+LOST = Completion("", "failed", problem="HTTP 503", transient=True, error="ServerError")
+REFUSED = Completion("", "failed", problem="HTTP 400", error="BadRequestError")
 
 
 def noted(model, count, **about):
@@ -182,7 +182,7 @@ def noted(model, count, **about):
 
 
 def test_what_is_lost_and_what_failed_for_good_is_noted_by_row(scripted):
-    said = {"q0": "1", "q1": LOST, "q2": REFUSED, "q3": "no number", "q4": Answer("", "stop", transient=True)}
+    said = {"q0": "1", "q1": LOST, "q2": REFUSED, "q3": "no number", "q4": Completion("", "stop", transient=True)}
     outcomes, unanswered = noted(scripted(lambda request: said[request.messages[0][1].split("\n")[0]]), 5)
     assert [one.transient for one in outcomes] == [False, True, False, False, True]
     assert (unanswered.lost, unanswered.failed) == ({"r1", "r4"}, {"r2", "r3"})
@@ -210,7 +210,7 @@ def test_what_was_refused_before_is_not_asked_again_unless_that_is_wanted(script
 
 
 def test_remarks_are_noted_once(scripted):
-    _, unanswered = noted(scripted(lambda request: Answer("5", "stop", remarks=("it is odd",))), 3)
+    _, unanswered = noted(scripted(lambda request: Completion("5", "stop", remarks=("it is odd",))), 3)
     assert list(unanswered.remarks) == ["it is odd"]
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from curate.generation.respond.logprobs import read_logprobs
 from curate.generation.respond.step import Respond
 from curate.rows import Kind
-from curate.steps.models import Answer, Sampling, TokenLogprob
+from curate.steps.models import Completion, Sampling, TokenLogprob
 
 WARM = Sampling(temperature=0.8)
 
@@ -300,10 +300,10 @@ def test_an_empty_answer_is_asked_for_again_and_then_kept_apart(prompts, bench, 
 def test_outcomes_are_told_apart(prompts, bench, scripted, gathered):
     answers = iter(
         [
-            Answer("It is a clou", "length", completion_tokens=4),
-            Answer("", "filtered", problem="policy"),
-            Answer("", "failed", problem="400: too long"),
-            Answer("雾是云。", "stop"),
+            Completion("It is a clou", "length", completion_tokens=4),
+            Completion("", "filtered", problem="policy"),
+            Completion("", "failed", problem="400: too long"),
+            Completion("雾是云。", "stop"),
         ]
     )
     rows, bad = respond(Respond(model="m"), prompts, bench({"m": scripted(lambda request: next(answers))}), gathered)
@@ -317,7 +317,7 @@ def test_outcomes_are_told_apart(prompts, bench, scripted, gathered):
 
 @pytest.mark.parametrize(("how", "kept", "warned"), [("keep", ["It is a clou"], 0), ("drop", [], 1)])
 def test_a_cut_off_answer_can_be_kept_or_dropped(how, kept, warned, prompts, bench, scripted, gathered):
-    context = bench({"m": scripted(lambda request: Answer("It is a clou", "length", completion_tokens=4))})
+    context = bench({"m": scripted(lambda request: Completion("It is a clou", "length", completion_tokens=4))})
     rows, bad = respond(Respond(model="m", on_length=how), prompts.take([True, False, False, False]), context, gathered)
     assert [row["messages"][-1]["content"] for row in rows] == kept
     assert not bad and len(context.warnings) == warned
@@ -374,7 +374,7 @@ def test_structured_answers_become_one_line_of_json(prompts, bench, scripted, ga
 
 def test_log_probabilities_become_a_score(prompts, bench, scripted, gathered):
     logprobs = (TokenLogprob("a", -0.5), TokenLogprob("b", -1.5))
-    model = scripted(lambda request: Answer("ab", "stop", completion_tokens=2, logprobs=logprobs))
+    model = scripted(lambda request: Completion("ab", "stop", completion_tokens=2, logprobs=logprobs))
     rows, _ = respond(Respond(model="m", logprob=True), prompts, bench({"m": model}), gathered)
     assert rows[0]["scores"] == {"respond.tokens": 2.0, "respond.logprob": -1.0}
     assert model.requests[0].top_logprobs == 1
@@ -385,7 +385,7 @@ def test_the_likeliest_tokens_are_kept_for_distillation(bench, scripted, gathere
         TokenLogprob("ต", -0.12345, (("ต", -0.12345), ("ก", -2.5), ("ข", -3.0))),
         TokenLogprob("\ud83d", -1.5, (("x", -0.5), ("\ud83d", -1.5))),
     )
-    model = scripted(lambda request: Answer(" ต😀 ", "stop", logprobs=tokens))
+    model = scripted(lambda request: Completion(" ต😀 ", "stop", logprobs=tokens))
     context = bench({"m": model})
     [row, *_], _ = respond(Respond(model="m", top_logprobs=2), prompts, context, gathered)
     assert model.requests[0].top_logprobs == 2 and not context.warnings
@@ -400,7 +400,7 @@ def test_the_likeliest_tokens_are_kept_for_distillation(bench, scripted, gathere
 
 def test_log_probabilities_that_are_not_those_of_the_answer_are_counted(bench, scripted, gathered, prompts):
     tokens = (TokenLogprob("a", -0.5, (("a", -0.5),)),)
-    thinking = scripted(lambda request: Answer("b", "stop", reasoning="hm", logprobs=tokens))
+    thinking = scripted(lambda request: Completion("b", "stop", reasoning="hm", logprobs=tokens))
     context = bench({"m": thinking})
     rows, _ = respond(Respond(model="m", top_logprobs=1), prompts, context, gathered)
     assert not any("respond.logprobs" in row["attributes"] for row in rows)
@@ -408,7 +408,7 @@ def test_log_probabilities_that_are_not_those_of_the_answer_are_counted(bench, s
     assert f"log-probabilities of {len(rows)} answers are not kept: they are of the reasoning too" in said
     rows, _ = respond(Respond(model="m", top_logprobs=1, reasoning="inline"), prompts, context, gathered)
     assert all("respond.logprobs" in row["attributes"] for row in rows)
-    bare = scripted(lambda request: Answer("b", "stop", logprobs=(TokenLogprob("b", -0.5),)))
+    bare = scripted(lambda request: Completion("b", "stop", logprobs=(TokenLogprob("b", -0.5),)))
     context = bench({"m": bare})
     respond(Respond(model="m", top_logprobs=1), prompts, context, gathered)
     assert "the server gives none of other tokens" in context.warnings[0]

@@ -14,7 +14,7 @@ from curate.models.gemini.model import Gemini
 from curate.models.openai.model import OpenAI
 from curate.rows import Kind
 from curate.rows.tools import tools_of
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 
 PARAMETERS = {"type": "object", "properties": {"mji": {"type": "string"}}, "required": ["mji"]}
 TOOLS = json.dumps(
@@ -165,7 +165,7 @@ def test_what_cannot_be_sent_is_quarantined_and_other_rows_are_answered(kind, ro
 
 
 def test_a_model_that_takes_no_tools_is_not_asked_beside_one_that_does(make, bench, scripted, gathered):
-    able = scripted(lambda request: Answer("", "stop", tool_calls=(call(),)))
+    able = scripted(lambda request: Completion("", "stop", tool_calls=(call(),)))
     able.capabilities = {"tools": True}
     models = {"able": able, "plain": scripted(lambda request: "guess")}
     rows = make(Kind.PROMPT, [{"prompt": [ASKED], "language": "en", "tools": TOOLS}])

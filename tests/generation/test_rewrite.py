@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from curate.generation.rewrite.step import Rewrite
 from curate.rows import Kind
-from curate.steps.models import Answer, Sampling
+from curate.steps.models import Completion, Sampling
 
 QA = {
     "type": "object",
@@ -260,7 +260,7 @@ def test_several_answers_and_thoughts(texts, bench, scripted, gathered):
 
 
 def test_cut_off_and_withheld_answers_are_told_apart(texts, bench, scripted, gathered):
-    said = iter([Answer("Zi", "length", completion_tokens=2), Answer("", "filtered", problem="no")])
+    said = iter([Completion("Zi", "length", completion_tokens=2), Completion("", "filtered", problem="no")])
     _, bad = rewrite(
         Rewrite(model="m", prompt="{text}"), texts, bench({"m": scripted(lambda request: next(said))}), gathered
     )

@@ -23,7 +23,7 @@ from curate.preferences.pair.step import Pair
 from curate.preferences.revise.step import Revise
 from curate.preferences.reward import Reward
 from curate.rows import Kind, field_text, message_text
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 from filters.duplicates.step import Duplicates
 
 TOOLS = json.dumps([{"type": "function", "function": {"name": "hali_ya_hewa", "parameters": {"type": "object"}}}])
@@ -216,7 +216,7 @@ def test_a_model_is_not_asked_without_the_tools_or_the_images(make, bench, scrip
 
 def test_reasoning_may_stay_with_the_message(make, bench, scripted, gathered):
     rows = make(Kind.PROMPT, [{"prompt": [{"role": "user", "content": "Ngapi?"}], "language": "sw"}])
-    model = scripted(lambda request: Answer("<think>Mbili na mbili</think>Nne.", "stop"))
+    model = scripted(lambda request: Completion("<think>Mbili na mbili</think>Nne.", "stop"))
     made, _ = gathered(Kind.SFT, Respond(model="m", reasoning="message").make(rows, bench({"m": model})))
     assert made[0]["messages"][-1] == {"role": "assistant", "content": "Nne.", "reasoning": "Mbili na mbili"}
     made, _ = gathered(Kind.SFT, Respond(model="m").make(rows, bench({"m": model})))

@@ -11,7 +11,7 @@ import pytest
 from curate.errors import StepError
 from curate.generation.translate.step import Translate
 from curate.rows import Kind
-from curate.steps.models import Answer, Sampling
+from curate.steps.models import Completion, Sampling
 
 FENCE = re.compile(r"<(segments[-0-9a-f]*)>\n(.*?)\n</\1>", re.S)
 SAYINGS = {
@@ -125,11 +125,11 @@ def test_a_broken_answer_is_asked_again_with_the_complaint(bench, scripted, make
         ({"translations": [""]}, "omission"),
         ({"translations": []}, "schema"),
         ("no JSON at all", "schema"),
-        (Answer('{"translations": ["Como', "length", completion_tokens=5), "cut off"),
-        (Answer("", "failed", problem="the server is on fire"), "on fire"),
-        (Answer("", "filtered"), "withheld"),
+        (Completion('{"translations": ["Como', "length", completion_tokens=5), "cut off"),
+        (Completion("", "failed", problem="the server is on fire"), "on fire"),
+        (Completion("", "filtered"), "withheld"),
         (
-            Answer(
+            Completion(
                 '{"translations": ["\\ud83d"]}',
                 "stop",
                 {"translations": ["Como vai meu muito bom velho \ud83d amigo?"]},

@@ -18,7 +18,7 @@ from curate.cli.main import app
 from curate.errors import ModelError
 from curate.models.recorded.model import Recorded
 from curate.models.recorded.recording import Recording, line_of, write
-from curate.steps.models import Answer, Request, Sampling, TokenLogprob
+from curate.steps.models import Completion, Request, Sampling, TokenLogprob
 
 PROMPTS = ["Name a river.", "اذكر نهرا.", "किसी नदी का नाम बताओ।", "บอกชื่อแม่น้ำ", "说出一条河的名字。"]
 KEY = "sk-very-secret-key-0123456789"
@@ -199,7 +199,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 def test_what_was_written_is_read_again(tmp_path_factory, messages, sample, temperature, text, finish, reasoning):
     request = Request(tuple(messages), Sampling(temperature=temperature), sample, top_logprobs=1)
     tokens = (TokenLogprob("x", -0.5, (("x", -0.5), ("y", -1.0))),)
-    answer = Answer(
+    answer = Completion(
         text, finish, problem="why", prompt_tokens=3, completion_tokens=4, logprobs=tokens, reasoning=reasoning
     )
     if finish == "stop" and not text.strip() and reasoning:

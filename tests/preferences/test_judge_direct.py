@@ -17,7 +17,7 @@ from curate.errors import StepError
 from curate.preferences.judge.rendering import prepared, without_markdown
 from curate.preferences.judge.step import Judge
 from curate.rows import Kind
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 
 
 # --------------------------------------------------------------------------------------------------------------- direct
@@ -69,7 +69,7 @@ def test_several_criteria_by_weight_and_of_both_answers(judge):
 
 
 def test_expected_levels_from_logprobs(bench, scripted, make):
-    rule = lambda request: Answer("3", "stop", logprobs=tokens(("3", {"3": 0.5, "2": 0.25, "1": 0.25})))  # noqa: E731
+    rule = lambda request: Completion("3", "stop", logprobs=tokens(("3", {"3": 0.5, "2": 0.25, "1": 0.25})))  # noqa: E731
     step = Judge(model="j", method="direct", scoring="logprobs", explain=False, rubric=CLEAR, audit_rows=0)
     frame, _, _ = decided(step, make(Kind.SFT, [chat("en", "p", "a")]), bench({"j": scripted(rule)}))
     assert frame["score"][0] == pytest.approx(2.25)

@@ -16,7 +16,7 @@ from curate.preferences.revise.error_injection_rules import RULES, errors_by_rul
 from curate.preferences.revise.step import Revise
 from curate.rows import Kind
 from curate.steps import StepError
-from curate.steps.models import Answer, Sampling
+from curate.steps.models import Completion, Sampling
 
 SUMS = {
     "en": ("What is 12 + 30?", "12 + 30 = 41. The answer is 41.", "12 + 30 = 42. The answer is 42."),
@@ -502,7 +502,7 @@ def test_rows_that_cannot_be_revised_and_answers_that_fail_go_to_quarantine(make
         if request.schema is not None:
             return {"critique": "bad", "flawed": True}
         return (
-            Answer("cut", "length", completion_tokens=3)
+            Completion("cut", "length", completion_tokens=3)
             if "<answer>\nb" in request.messages[-1][1]
             else "<think>hm</think> better"
         )
@@ -607,7 +607,9 @@ def test_a_round_that_fails_leaves_what_the_rounds_before_made(make, turns, benc
     def drafts(request):
         text = "\n".join(text for _, text in request.messages)
         if request.schema is not None:
-            return Answer("", "failed", problem="away") if "draft 1" in text else {"critique": "rough", "flawed": True}
+            if "draft 1" in text:
+                return Completion("", "failed", problem="away")
+            return {"critique": "rough", "flawed": True}
         return "draft 1"
 
     rows = make(Kind.SFT, [{"language": "ko", "messages": turns("user: 써 주세요.", "assistant: draft 0")}])

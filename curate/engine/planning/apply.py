@@ -11,9 +11,9 @@ from curate.engine.planning.row_stages import gather_rows, make_rows
 from curate.engine.planning.runner import TaskRunner
 from curate.engine.planning.score_stages import decide_globally, score_rows
 from curate.errors import BuildError
-from curate.steps import GatherStep, GlobalStep, RowStep, ScoreStep
+from curate.steps import DatasetStep, GlobalStep, RowStep, ScoreStep
 
-_STAGES = ((ScoreStep, score_rows), (GlobalStep, decide_globally), (RowStep, make_rows), (GatherStep, gather_rows))
+_STAGES = ((ScoreStep, score_rows), (GlobalStep, decide_globally), (RowStep, make_rows), (DatasetStep, gather_rows))
 
 
 def apply_step(

@@ -19,7 +19,7 @@ from curate.engine.store.lock import refresh
 from curate.engine.store.store import Store, version_of
 from curate.errors import CurateError
 from curate.rows import Kind
-from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep, Source, Step
+from curate.steps import DatasetStep, GlobalStep, Model, RowStep, ScoreStep, Source, Step
 from curate.steps.names import Names
 from curate.steps.plugins import plugin_components
 
@@ -170,9 +170,9 @@ class _Check:
                 self._problem(use.mark, f"{use.name}: {problem}")
             self._models(use, rows)
             sound = not problems
-        kind = step.makes(rows.kind) if isinstance(step, RowStep | GatherStep) else rows.kind
+        kind = step.makes(rows.kind) if isinstance(step, RowStep | DatasetStep) else rows.kind
         languages = step.languages_after(rows.kind, rows.languages)
-        inputs = () if isinstance(step, GatherStep) else rows.inputs
+        inputs = () if isinstance(step, DatasetStep) else rows.inputs
         return _Rows(kind, languages, *_names_after(use, rows, sound=sound), inputs)
 
     def _models(self, use: StepUse, rows: _Rows) -> None:

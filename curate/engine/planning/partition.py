@@ -29,12 +29,12 @@ class Partition:
     """How many of the dataset's steps had run when its rows were made; 0 for rows that were read."""
 
     @property
-    def alive(self) -> str:
-        return self.columns[-1].alive if self.columns else ALL
+    def kept(self) -> str:
+        return self.columns[-1].kept if self.columns else ALL
 
     @property
-    def rows_alive(self) -> int:
-        return self.columns[-1].rows_alive if self.columns else self.shard.rows
+    def rows_kept(self) -> int:
+        return self.columns[-1].rows_kept if self.columns else self.shard.rows
 
     def place(self) -> dict[str, Any]:
         """Where a task finds it."""

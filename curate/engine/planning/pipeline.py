@@ -23,7 +23,7 @@ from curate.engine.tasks.trim import TakeN
 from curate.errors import BudgetError
 from curate.rows import Kind
 from curate.rows.kinds import kind_of
-from curate.steps import GatherStep, RowStep
+from curate.steps import DatasetStep, RowStep
 
 _MOST_ROUNDS = 100
 _GRID = 2_048
@@ -79,7 +79,7 @@ def identifying_scores(steps: Sequence[StepUse]) -> list[str]:
 def kind_after(steps: Sequence[StepUse], kind: Kind) -> Kind:
     """The kind that rows have after all steps."""
     for use in steps:
-        kind = use.params.makes(kind) if isinstance(use.params, RowStep | GatherStep) else kind
+        kind = use.params.makes(kind) if isinstance(use.params, RowStep | DatasetStep) else kind
     return kind
 
 
@@ -106,7 +106,7 @@ def run_steps(
         if (left := runner.record.not_asked.get(f"{runner.record.name}/{use.label}")) is not None:
             state.funnel.not_asked[use.label] = left.languages
         runner.record.trail.append(StepTrace(use, state.pieces, runner.record.failed[failed:]))
-        if not isinstance(use.params, RowStep | GatherStep):
+        if not isinstance(use.params, RowStep | DatasetStep):
             state.funnel.add_step(use.label, counts)
             if never := _never_assessed(runner, use, state.funnel, before):
                 runner.warn(f"{runner.record.name}/{use.label}", _none_assessed(never))

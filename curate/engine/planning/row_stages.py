@@ -39,7 +39,7 @@ def make_rows(
             "wanted": full.get("wanted"),
         }
         tasks.append(
-            Task("make", stage, step.tag, digest(full), full, piece.rows_alive, payload, runner.is_exclusive(models))
+            Task("make", stage, step.tag, digest(full), full, piece.rows_kept, payload, runner.is_exclusive(models))
         )
     results = runner.run_tasks({stage: ("make", recipe, tasks)})[stage]
     after: list[Partition | None] = []
@@ -61,7 +61,7 @@ def make_rows(
 def gather_rows(
     runner: TaskRunner, use: StepUse, pieces: Sequence[Partition | None], seed: int, ancestors: Sequence[str]
 ) -> tuple[list[Partition | None], list[Any]]:
-    """A gathering step on all pieces together."""
+    """A dataset step on all pieces together."""
     step, models, stage = use.params, runner.models_of(use.params), f"{runner.record.name}/{use.label}"
     recipe, complete = runner.step_recipe("gather", use, models, decisions=False)
     recipe |= {"label": use.label, "cuts": runner.context.chunk_limits.recipe(), "seed": seed}
@@ -78,7 +78,7 @@ def gather_rows(
             "pieces": [piece.to_json() for piece in known],
             "draw": draw,
         }
-        rows = sum(piece.rows_alive for piece in known)
+        rows = sum(piece.rows_kept for piece in known)
         task = Task("gather", stage, step.tag, digest(full), full, rows, payload, runner.is_exclusive(models))
     if not pieces:
         return [], []

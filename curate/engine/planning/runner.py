@@ -23,7 +23,7 @@ from curate.engine.planning.models import bound_model
 from curate.engine.planning.partition import Partition
 from curate.engine.planning.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
-from curate.engine.store.columns import Columns, kept_scores, read_alive
+from curate.engine.store.columns import Columns, kept_scores, read_kept
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.lock import check_lock
 from curate.engine.store.shards import ChunkLimits, Shard, read_parquet
@@ -306,8 +306,8 @@ class TaskRunner:
         columns = [Columns(**value) for value in task.payload["columns"]]
         for one in columns[-1:]:
             self.context.store.checked(one.path)
-        alive = read_alive(self.context.store.root, columns, len(scored))
-        return int((alive & ~scored).sum())
+        kept = read_kept(self.context.store.root, columns, len(scored))
+        return int((kept & ~scored).sum())
 
     def models_of(self, params: Any) -> dict[str, Model]:
         """The models that a step names: the catalog's, else the installed one of that name with its defaults."""

@@ -50,7 +50,7 @@ def score_rows(
             "action": "decide",
             "score": score_key,
             "decision": step.decision(),
-            "alive": piece.alive,
+            "alive": piece.kept,
             "version": step.version,
         }
         payload = {
@@ -66,7 +66,7 @@ def score_rows(
                 step.tag,
                 digest(full),
                 {**full, "recipe": score},
-                piece.rows_alive,
+                piece.rows_kept,
                 payload,
                 exclusive,
             )
@@ -91,7 +91,7 @@ def _fit(
         if piece is None:
             tasks.append(None)
             continue
-        full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.alive}
+        full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.kept}
         tasks.append(
             Task(
                 "sample",
@@ -99,7 +99,7 @@ def _fit(
                 f"{use.name}-sample",
                 digest(full),
                 full,
-                piece.rows_alive,
+                piece.rows_kept,
                 {**runner.payload(use, models, piece.kind, seed, ancestors), **piece.place()},
                 runner.is_exclusive(models),
             )
@@ -163,7 +163,7 @@ def decide_globally(
             "inputs": [
                 [
                     summary["digest"],
-                    piece.alive,
+                    piece.kept,
                     piece.shard.digest,
                     *_looked_at(step, piece),
                     *([piece.origin] if step.reads_origin else []),

@@ -1,6 +1,6 @@
 """Column shards: for each row of a row shard the scores of a step, and whether and why it drops the row.
 
-``keep`` is null for rows that were dropped before the step, so the last column shard alone says which rows are alive.
+``keep`` is null for rows that were dropped before the step, so the last column shard alone says which rows are kept.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ class Columns:
     label: str
     """What its scores are called in this dataset."""
     digest: str
-    alive: str
-    """Digest of the rows alive after it; ``all`` if no row of the shard has been dropped."""
-    rows_alive: int
+    kept: str
+    """Digest of the rows kept after it; ``all`` if no row of the shard has been dropped."""
+    rows_kept: int
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def mask_digest(mask: Mask) -> str:
-    """Digest of which rows are alive."""
+    """Digest of which rows are kept."""
     if mask.all():
         return ALL
     return hashlib.blake2b(len(mask).to_bytes(8, "little") + np.packbits(mask).tobytes(), digest_size=20).hexdigest()
 
 
-def read_alive(root: Path, columns: Sequence[Columns], rows: int) -> Mask:
-    """Which rows are alive after all of these column shards."""
+def read_kept(root: Path, columns: Sequence[Columns], rows: int) -> Mask:
+    """Which rows are kept after all of these column shards."""
     if not columns:
         return np.ones(rows, bool)
     keep = read_parquet(root / columns[-1].path, columns=["keep"])["keep"].combine_chunks()
     return np.asarray(keep.fill_null(False).to_numpy(zero_copy_only=False), bool)
 
 
-def decide(scores: pl.DataFrame, rows: pa.Table, verdicts: Mapping[str, pl.Expr], alive: Mask) -> pa.Table:
-    """The column shard of a score step: its scores, ``keep`` and ``reason``; all null where a row is not alive.
+def decide(scores: pl.DataFrame, rows: pa.Table, verdicts: Mapping[str, pl.Expr], kept: Mask) -> pa.Table:
+    """The column shard of a score step: its scores, ``keep`` and ``reason``; all null where a row is not kept.
 
     Args:
         rows: their languages.
@@ -71,7 +71,7 @@ def decide(scores: pl.DataFrame, rows: pa.Table, verdicts: Mapping[str, pl.Expr]
     for name, expression in reversed(list(verdicts.items())):
         reason = pl.when(expression.fill_null(False)).then(pl.lit(name)).otherwise(reason)
     decided = frame.with_columns(reason.alias("reason")).with_columns(pl.col("reason").is_null().alias("keep"))
-    lives = pl.Series("alive", alive)
+    lives = pl.Series("kept", kept)
     masked = decided.select(
         pl.when(lives).then(pl.col(name)).otherwise(None).alias(name) for name in ["keep", "reason", *scores.columns]
     )
@@ -92,10 +92,10 @@ def to_arrow(frame: pl.DataFrame, names: Sequence[str]) -> pa.Table:
     return pa.table(arrays)
 
 
-def expand(table: pa.Table, alive: Mask) -> pa.Table:
-    """A table over the rows alive, spread over all rows of the shard, null where a row is not alive."""
-    index = np.full(len(alive), -1, np.int64)
-    index[alive] = np.arange(int(alive.sum()))
+def expand(table: pa.Table, kept: Mask) -> pa.Table:
+    """A table over the rows kept, spread over all rows of the shard, null where a row is not kept."""
+    index = np.full(len(kept), -1, np.int64)
+    index[kept] = np.arange(int(kept.sum()))
     indices = pa.array(index, mask=index < 0)
     return table.take(indices)
 

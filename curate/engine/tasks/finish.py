@@ -13,7 +13,7 @@ import pyarrow as pa
 from curate.errors import NotAskedError
 from curate.rows.languages import UNKNOWN
 from curate.steps import FailedRow, RowBatch
-from curate.steps.models import Answer, Done, Request
+from curate.steps.models import Completion, Done, Request
 
 NOT_ASKED = "not asked"
 """The reason of a row that a score step left out."""
@@ -26,13 +26,13 @@ class KeptAnswers:
     def __init__(self, generator: Any) -> None:
         self._generator = generator
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """The kept answer to each request, in order; ``failed`` where there is none."""
         look = getattr(self._generator, "kept", None)
-        kept: Sequence[Answer | None] = [None] * len(requests) if look is None else look(requests)
+        kept: Sequence[Completion | None] = [None] * len(requests) if look is None else look(requests)
         if done is not None:
             done(len(requests))
-        none = Answer("", "failed", problem=_WHY, transient=True, error=NotAskedError.__name__)
+        none = Completion("", "failed", problem=_WHY, transient=True, error=NotAskedError.__name__)
         return [answer or none for answer in kept]
 
     def __getattr__(self, name: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.engine.store.columns import Columns, merge_scores, read_alive
+from curate.engine.store.columns import Columns, merge_scores, read_kept
 from curate.engine.store.shards import Shard, count_languages, count_prompts, read_parquet, read_shard, write_parquet
 from curate.engine.tasks.count_rows import count_rows
 from curate.engine.tasks.task import TaskContext
@@ -54,21 +54,21 @@ def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
         columns = [Columns(**value) for value in piece["columns"]]
         beside = [(one.label, read_parquet(root / one.path)) for one in columns]
         merged = merge_scores(table, beside)
-        alive = read_alive(root, columns, table.num_rows)
+        kept_mask = read_kept(root, columns, table.num_rows)
         counts.append(count_rows(merged, beside, work.payload["identifying"]))
         if not piece["superseded"]:
-            rows = merged.filter(pa.array(alive))
+            rows = merged.filter(pa.array(kept_mask))
             by_group = assign_splits(rows["group_id"].to_pylist(), splits, work.payload["seed"])
             place = pl.Series(by_group, dtype=pl.String)
             for label, table in beside:
                 if label == work.payload.get("assigned_by"):
-                    said = pl.Series(table["split"].filter(pa.array(alive)).to_pylist(), dtype=pl.String)
+                    said = pl.Series(table["split"].filter(pa.array(kept_mask)).to_pylist(), dtype=pl.String)
                     place = said.fill_null(place)
             for name in splits:
                 kept[name].append(rows.filter(pa.array((place == name).to_list(), pa.bool_())))
-        dropped = merged.filter(pa.array(~alive))
+        dropped = merged.filter(pa.array(~kept_mask))
         if dropped.num_rows:
-            rejected.append(_with_reason(dropped, [(label, one.filter(pa.array(~alive))) for label, one in beside]))
+            rejected.append(_with_reason(dropped, [(label, one.filter(pa.array(~kept_mask))) for label, one in beside]))
         work.advance(table.num_rows)
     extras = work.payload["extras"]
     result: dict[str, Any] = {"data": {}, "rejected": None, "counts": counts}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import NotRecordedError
-from curate.steps.models import Answer, Done, Request, Sampling, TokenLogprob
+from curate.steps.models import Completion, Done, Request, Sampling, TokenLogprob
 
 
 class Recorder:
@@ -33,7 +33,7 @@ class Recorder:
         self._file = folder / f"{os.getpid()}-{id(self)}.jsonl"
         self._lock = threading.Lock()
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """The kept answer to each request, in order; ``failed`` where there is none."""
         kept = getattr(self._generator, "kept", self._generator.generate)(requests)
         lines = [
@@ -44,14 +44,14 @@ class Recorder:
             file.writelines(lines)
         if done is not None:
             done(len(requests))
-        none = Answer("", "failed", problem="there is no kept answer", error=NotRecordedError.__name__)
+        none = Completion("", "failed", problem="there is no kept answer", error=NotRecordedError.__name__)
         return [answer or none for answer in kept]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._generator, name)
 
 
-def recorded(folder: Path) -> list[tuple[str, Request, Answer | None]]:
+def recorded(folder: Path) -> list[tuple[str, Request, Completion | None]]:
     """What recorders wrote: (``name@revision``, request, kept answer), as often as it was asked, model by model."""
     found = []
     for file in sorted(folder.glob("*.jsonl")):
@@ -83,12 +83,12 @@ def _request(given: dict[str, Any]) -> Request:
     )
 
 
-def _answer(given: dict[str, Any]) -> Answer:
+def _answer(given: dict[str, Any]) -> Completion:
     tokens = [
         TokenLogprob(one["token"], one["logprob"], tuple((token, value) for token, value in one["top"]))
         for one in given["logprobs"]
     ]
-    return Answer(
+    return Completion(
         **{
             **given,
             "logprobs": tuple(tokens),

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.engine.store.columns import Columns, merge_scores, read_alive
+from curate.engine.store.columns import Columns, merge_scores, read_kept
 from curate.engine.store.shards import QUARANTINED, Shard, cut, read_parquet, read_shard, write_parquet, write_shard
 from curate.engine.tasks.finish import by_language, whole_rows
 from curate.engine.tasks.task import TaskContext
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
-from curate.steps import FailedRow, GatherStep, RowBatch, Rows, RowStep
+from curate.steps import DatasetStep, FailedRow, RowBatch, Rows, RowStep
 
 _EXAMPLES = 3
 _RAW = 2_000
@@ -42,8 +42,8 @@ def make(work: TaskContext, folder: Path) -> dict[str, Any]:
 
 
 def gather(work: TaskContext, folder: Path) -> dict[str, Any]:
-    """A gathering step's new rows, from all shards."""
-    step: GatherStep = work.step()
+    """A dataset step's new rows, from all shards."""
+    step: DatasetStep = work.step()
     told = work.context.told
     result = _write(work, folder, step.makes(work.kind()), step.gather(_All(work), work.context))
     work.advance(max(0, work.task.rows - (work.context.told - told)))
@@ -130,7 +130,7 @@ def _with_key(table: pa.Table, key: str) -> pa.Table:
 
 
 def merged_rows(root: Path, table: pa.Table, columns: list[Columns]) -> pa.Table:
-    """The rows alive after these column shards, their scores merged in."""
-    alive = pa.array(read_alive(root, columns, table.num_rows))
-    beside = [(one.label, read_parquet(root / one.path).filter(alive)) for one in columns]
-    return merge_scores(table.filter(alive), beside)
+    """The rows kept after these column shards, their scores merged in."""
+    kept = pa.array(read_kept(root, columns, table.num_rows))
+    beside = [(one.label, read_parquet(root / one.path).filter(kept)) for one in columns]
+    return merge_scores(table.filter(kept), beside)

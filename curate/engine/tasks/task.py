@@ -26,7 +26,7 @@ from curate.engine.store.columns import (
     kept_scores,
     mask_digest,
     merge_scores,
-    read_alive,
+    read_kept,
     to_arrow,
 )
 from curate.engine.store.integrity import file_digest
@@ -148,8 +148,8 @@ class TaskContext:
     def columns(self) -> list[Columns]:
         return [Columns(**value) for value in self.payload["columns"]]
 
-    def alive(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        return read_alive(self.store.root, self.columns(), rows)
+    def kept(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        return read_kept(self.store.root, self.columns(), rows)
 
     def batches(self, table: pa.Table, rows: int = _BATCH) -> Iterator[Rows]:
         if self.context.batched:
@@ -265,7 +265,7 @@ def link(work: TaskContext, folder: Path) -> dict[str, Any]:
 def sample(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: ScoreStep = work.step()
     table = work.shard()
-    table = table.filter(pa.array(work.alive(table.num_rows)))
+    table = table.filter(pa.array(work.kept(table.num_rows)))
     sample = step.sample(Rows(work.kind(), table), work.context)
     if sample is None:
         raise StepError(f"{step.tag}: fits but gave no sample")
@@ -282,11 +282,11 @@ def fit(work: TaskContext, folder: Path) -> dict[str, Any]:
 
 
 def score(work: TaskContext, folder: Path) -> dict[str, Any]:
-    """Scores the rows that are alive and not scored yet, keeps the scores, then decides."""
+    """Scores the rows that are kept so far and not scored yet, keeps the scores, then decides."""
     step: ScoreStep = work.step()
     kind = work.kind()
     table = work.shard()
-    alive = work.alive(table.num_rows)
+    kept = work.kept(table.num_rows)
     names = list(step.columns(kind))
     folder_of_scores = work.store.work(work.task.step, work.payload["score_key"])
     known = kept_scores(folder_of_scores)
@@ -297,7 +297,7 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
     scores, scored, failed = _known_scores(known, step, kind, table.num_rows)
     if work.setting.retry_failed:
         scored = scored & ~failed
-    missing = np.flatnonzero(alive & ~scored)
+    missing = np.flatnonzero(kept & ~scored)
     if len(missing):
         fitted = read_parquet(work.store.root / work.payload["fitted"]) if work.payload.get("fitted") else None
         frames = []
@@ -319,13 +319,13 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
         if not unanswered.lost:
             ids = pl.Series(table["id"].combine_chunks())
             again = ids.is_in(pl.Series(sorted(unanswered.failed), dtype=pl.String).implode()).to_numpy()
-            failed = (failed & scored) | (again & alive)
-            marked = scores.with_columns(pl.Series("scored", scored | alive), pl.Series("failed", failed))
+            failed = (failed & scored) | (again & kept)
+            marked = scores.with_columns(pl.Series("scored", scored | kept), pl.Series("failed", failed))
             _keep_scores(folder_of_scores, known, marked, work.context.warnings, work.context.scratch)
     else:
-        work.advance(int(alive.sum()))
+        work.advance(int(kept.sum()))
         work.context.warnings.extend(_known_warnings(known))
-    columns = decide(scores, table, step.drop_rules(kind), alive)
+    columns = decide(scores, table, step.drop_rules(kind), kept)
     told: dict[str, Any] = {"scored": len(missing)}
     if not_asked := work.context.unanswered.not_asked:
         columns = left_out(columns, table["id"], not_asked)
@@ -445,20 +445,20 @@ def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
     masks, chunk_limits = [], []
     for index, shard in enumerate(shards):
         before = [Columns(**value) for value in shard["columns"]]
-        alive = read_alive(root, before, shard["rows"])
+        kept = read_kept(root, before, shard["rows"])
         path = root / shard["summary"]
         found = _found_before(root, before, step.reads)
-        if found or not alive.all():
+        if found or not kept.all():
             path = work.context.scratch / f"summary-{index:05d}.parquet"
-            write_parquet(merge_scores(read_parquet(root / shard["summary"]), found).filter(pa.array(alive)), path)
-        masks.append(alive)
+            write_parquet(merge_scores(read_parquet(root / shard["summary"]), found).filter(pa.array(kept)), path)
+        masks.append(kept)
         chunk_limits.append(path)
     results = []
     decided = step.decide(chunk_limits, work.context)
-    for index, (table, alive, shard) in enumerate(zip(decided, masks, shards, strict=True)):
-        if table.num_rows != int(alive.sum()):
-            raise StepError(f"step {step.tag}: decide() gave {table.num_rows} rows for a shard with {int(alive.sum())}")
-        columns = expand(to_arrow(pl.DataFrame(pl.from_arrow(table)), names), alive)
+    for index, (table, kept, shard) in enumerate(zip(decided, masks, shards, strict=True)):
+        if table.num_rows != int(kept.sum()):
+            raise StepError(f"step {step.tag}: decide() gave {table.num_rows} rows for a shard with {int(kept.sum())}")
+        columns = expand(to_arrow(pl.DataFrame(pl.from_arrow(table)), names), kept)
         path = root / shard["path"]
         tags = [name for name in ("language", "prompt_language") if name in pq.read_schema(path).names]
         rows = read_parquet(path, columns=tags)

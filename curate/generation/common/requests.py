@@ -21,7 +21,7 @@ from curate.generation.common.prompts import Prompt, disarm, language_name, load
 from curate.models.cache.responses import question_key
 from curate.rows.languages import UNKNOWN
 from curate.steps import Context
-from curate.steps.models import Answer, Generator, Request
+from curate.steps.models import Completion, Generator, Request
 from curate.unanswered import Unanswered, current
 
 K = TypeVar("K")
@@ -66,7 +66,7 @@ class RequestResult(Generic[K, V]):
     """The last answer to a request, and what was parsed from it."""
 
     key: K
-    answer: Answer
+    answer: Completion
     """The last answer."""
     value: V | None
     """The parsed value; None if there is a problem."""
@@ -83,7 +83,7 @@ class RequestResult(Generic[K, V]):
 
 def ask(
     requests: Iterable[LLMRequest[K]],
-    read: Callable[[K, Answer], V],
+    read: Callable[[K, Completion], V],
     *,
     retries: int = 1,
     tick: Callable[[int], None] | None = None,
@@ -134,7 +134,7 @@ def ask(
         yield [result for result, _ in results]
 
 
-def ensure_complete(answer: Answer, *, cut: bool = False) -> None:
+def ensure_complete(answer: Completion, *, cut: bool = False) -> None:
     """Refuses an answer that does not satisfy the schema or was cut off (with ``cut`` only if it calls tools).
 
     Raises:
@@ -183,7 +183,7 @@ def _windows(requests: Iterable[LLMRequest[K]], most: int, characters: int) -> I
 def _ask_afresh(
     window: list[LLMRequest[K]],
     results: list[tuple[RequestResult[K, V], bool]],
-    read: Callable[[K, Answer], V],
+    read: Callable[[K, Completion], V],
     unanswered: Unanswered,
 ) -> None:
     """Asks again for cached answers that cannot be used."""
@@ -197,9 +197,9 @@ def _ask_afresh(
 
 def _answers(
     window: Sequence[LLMRequest[Any]], tick: Callable[[int], None] | None, unanswered: Unanswered
-) -> list[Answer]:
+) -> list[Completion]:
     groups: dict[Hashable, list[int]] = {}
-    answers: list[Answer | None] = [None] * len(window)
+    answers: list[Completion | None] = [None] * len(window)
     for place, request in enumerate(window):
         if unanswered.known:
             answers[place] = unanswered.recall(_digest(request.generator, request.request))
@@ -234,7 +234,7 @@ def _digest(generator: Generator, request: Request) -> str:
     return question_key([getattr(generator, "name", ""), *content, request.top_logprobs, request.prompt_logprobs]).hex()
 
 
-def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[RequestResult[K, V], bool]:
+def _read(read: Callable[[K, Completion], V], key: K, answer: Completion) -> tuple[RequestResult[K, V], bool]:
     """The parsed result, and whether a retry may help."""
     if answer.finish in ("failed", "filtered"):
         problem = "no answer" if answer.finish == "failed" else "withheld by the server"
@@ -249,7 +249,7 @@ def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[Reque
         return RequestResult(key, answer, None, problem, invalid.trouble, transient=answer.transient), invalid.again
 
 
-def _with_complaint(request: Request, answer: Answer, problem: str, retry: Prompt) -> Request:
+def _with_complaint(request: Request, answer: Completion, problem: str, retry: Prompt) -> Request:
     """The request with the answer it got and the complaint. A prefix that the answer had to continue starts that
     answer."""
     messages = list(request.messages)

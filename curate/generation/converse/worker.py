@@ -35,7 +35,7 @@ from curate.generation.converse.params import PARTS, USER, ConverseParams
 from curate.generation.respond.params import ANSWER_IN
 from curate.rows import Kind
 from curate.steps import Context, FailedRow, RowBatch, Rows
-from curate.steps.models import Answer, Request, signed
+from curate.steps.models import Completion, Request, signed
 
 Turn = dict[str, Any]
 _NEEDS = ("goal", "persona", "style", "system")
@@ -231,7 +231,7 @@ class ConverseBatch:
         turns = [(turn["role"], disarm(turn["content"])) for turn in talk.turns]
         return (("system", disarm(system)), *turns) if system else tuple(turns)
 
-    def _read_user(self, talk: Talk, answer: Answer) -> str:
+    def _read_user(self, talk: Talk, answer: Completion) -> str:
         ensure_complete(answer)
         text = clean(answer.text).strip()
         if not text:
@@ -244,7 +244,7 @@ class ConverseBatch:
         return text
 
     @staticmethod
-    def _read_assistant(talk: Talk, answer: Answer) -> str:
+    def _read_assistant(talk: Talk, answer: Completion) -> str:
         ensure_complete(answer)
         text = clean(answer.text).strip()
         if not text:

@@ -13,7 +13,7 @@ import regex
 
 from curate.generation.common.requests import InvalidResponse, clean
 from curate.generation.instruct.diversity import normalized
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 from curate.text.segmentation import UNSPACED, letter_weights
 
 _FENCED = regex.compile(r"```[\w-]*\s*\n(.*?)(?:\n```|\Z)", regex.DOTALL)
@@ -78,7 +78,7 @@ class Contract:
         items = {"type": "array", "items": item, "minItems": 1, "maxItems": self.count}
         return {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
 
-    def read(self, answer: Answer, passage: str = "") -> list[NewItem | Refused]:
+    def read(self, answer: Completion, passage: str = "") -> list[NewItem | Refused]:
         """The items of an answer, good and bad, in order. A cut-off or invalid answer still gives its complete items.
 
         Raises:
@@ -127,7 +127,7 @@ class Contract:
         return ""
 
 
-def find_items(answer: Answer) -> list[Any]:
+def find_items(answer: Completion) -> list[Any]:
     """The JSON values in an answer that look like items."""
     if isinstance(answer.value, Mapping) and isinstance(answer.value.get("items"), list):
         return list(answer.value["items"])

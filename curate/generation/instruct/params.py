@@ -13,14 +13,14 @@ from curate.generation.common.prompts import Prompting, Template, prompt_problem
 from curate.generation.common.requests import RETRY
 from curate.generation.instruct.seeds import PEOPLE
 from curate.rows import Kind
-from curate.steps import GatherStep
+from curate.steps import DatasetStep
 from curate.steps.models import Sampling
 
 PARTS = "instruct/parts"
 HOLES = ("examples", "topic", "persona", "passage", "count", "form", "language", "language_name", "language_own_name")
 
 
-class InstructParams(Prompting, GatherStep):
+class InstructParams(Prompting, DatasetStep):
     """Parameters of ``instruct``."""
 
     tag: ClassVar[str] = "instruct"

@@ -35,7 +35,7 @@ from curate.rows.ids import row_ids
 from curate.rows.kinds import MESSAGES
 from curate.rows.languages import base
 from curate.steps import Context, FailedRow, RowBatch, Rows
-from curate.steps.models import Answer, Request, signed
+from curate.steps.models import Completion, Request, signed
 from curate.unanswered import current
 
 _FEWEST = 20
@@ -305,13 +305,13 @@ class Rounds:
                 shown.append(fence(one.response, "answer"))
         return "\n".join(shown)
 
-    def _read(self, plan: _Plan, answer: Answer) -> list[NewItem | Refused]:
+    def _read(self, plan: _Plan, answer: Completion) -> list[NewItem | Refused]:
         return self._contract(plan.language).read(answer, plan.root.text)
 
     # ------------------------------------------------------------------------------------------------------------ rows
     def _accept(self, results: list[RequestResult[_Plan, list[NewItem | Refused]]]) -> RowBatch:
         bad: list[FailedRow] = []
-        accepted: list[tuple[_Plan, NewItem, Answer]] = []
+        accepted: list[tuple[_Plan, NewItem, Completion]] = []
         for one in results:
             self.requests += 1
             plan = one.key
@@ -357,7 +357,7 @@ class Rounds:
         table = pa.table({**columns, "language": [language] * len(items)})
         return [str(one) for one in row_ids(self.made, table).to_pylist()]
 
-    def _table(self, taken: list[tuple[_Plan, NewItem, Answer]]) -> pa.Table:
+    def _table(self, taken: list[tuple[_Plan, NewItem, Completion]]) -> pa.Table:
         places: dict[str, int] = {}
         origins: list[pa.Table] = []
         for plan, _, _ in taken:

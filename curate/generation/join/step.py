@@ -30,7 +30,7 @@ from curate.generation.common.requests import InvalidResponse
 from curate.generation.join.matching import Matcher, Matches, Side, together
 from curate.rows import Kind
 from curate.rows.languages import normalize
-from curate.steps import CatalogFacts, Context, GatherStep, RowBatch, Rows, StepError
+from curate.steps import CatalogFacts, Context, DatasetStep, RowBatch, Rows, StepError
 from curate.text.templates import parse
 
 _OTHER = "other."
@@ -49,7 +49,7 @@ def _languages(pair: str) -> str:
 LanguagePair = Annotated[str, AfterValidator(_languages)]
 
 
-class Join(Composing, GatherStep):
+class Join(Composing, DatasetStep):
     """Makes a row by templates from each two rows that belong together, or from all that do.
 
     The new row is of the row's item; ``{other.…}`` are the texts of the other one. Both are its parents, and its

@@ -23,7 +23,7 @@ from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabula
 from curate.generation.lexicon.pairs import Pair, aligner_for, entries_of, language_pairs, rows_of
 from curate.rows import Kind
 from curate.rows.fields import latest_value
-from curate.steps import Context, GatherStep, RowBatch, Rows, StepError
+from curate.steps import Context, DatasetStep, RowBatch, Rows, StepError
 from curate.steps.models import Aligner
 from curate.text.sentences import ABBREVIATIONS
 from curate.text.words import Lexicon, count_words
@@ -32,7 +32,7 @@ _SLICE = 5_000
 _ORIGINS = ("induced", "dictionary", "both")
 
 
-class LexiconStep(GatherStep):
+class LexiconStep(DatasetStep):
     """Makes a bilingual word table from parallel rows: pairs of words with scores."""
 
     tag: ClassVar[str] = "lexicon"

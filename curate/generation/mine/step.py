@@ -26,7 +26,7 @@ from curate.generation.mine.margins import Candidates, Direction, Pairs, Score
 from curate.generation.mine.sentences import Numbers, Sentences
 from curate.rows import Kind, languages, unknown_fields
 from curate.rows.kinds import LINEAGE
-from curate.steps import Context, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, RowBatch, Rows
 from curate.steps.models import Encoder
 from curate.text import segmentation as text
 from curate.text import sentences
@@ -44,7 +44,7 @@ _WRITTEN = 2048
 _PARENTS = 1000
 
 
-class Mine(GatherStep):
+class Mine(DatasetStep):
     """Mines sentence pairs of the source language and other languages.
 
     Pairs are ``parallel`` rows, in the order of their source sentences. Scores: ``mine`` (the margin), ``mine.cosine``,

@@ -13,7 +13,7 @@ from curate.generation.common.requests import clean
 from curate.generation.tool_use.tools import check_calls
 from curate.models.generation.turns import arguments_of, tools_of, turns_of
 from curate.rows import tools as row_tools
-from curate.steps.models import Answer, Generator, Request
+from curate.steps.models import Completion, Generator, Request
 
 
 def takes_tools(generator: Generator) -> bool:
@@ -40,7 +40,7 @@ def check_tools(conversation: OpenConversation, tools: str, row: str) -> None:
         raise ValueError(str(error)) from None
 
 
-def allowed_calls(tools: str, answer: Answer) -> tuple[Mapping[str, Any], ...]:
+def allowed_calls(tools: str, answer: Completion) -> tuple[Mapping[str, Any], ...]:
     """The calls of an answer.
 
     Raises:

@@ -36,7 +36,7 @@ from curate.generation.respond.tools import allowed_calls, check_tools, takes_to
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
 from curate.steps import Context, FailedRow, RowBatch, Rows
-from curate.steps.models import Answer, Request, signed
+from curate.steps.models import Completion, Request, signed
 
 _POOLS: WeakKeyDictionary[Context, dict[Any, Examples]] = WeakKeyDictionary()
 
@@ -319,7 +319,7 @@ class RespondBatch:
         return "" if prompt is None else "\n\n".join(text for _, text in prompt.fill(values))
 
     # ------------------------------------------------------------------------------------------------------- reading
-    def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
+    def _read(self, key: _RequestKey, answer: Completion) -> _ParsedAnswer:
         ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         calls = allowed_calls(key.tools, answer)
         if self.step.response_format is not None and not calls:
@@ -376,7 +376,7 @@ class RespondBatch:
         calls = {"tool_calls": list(one.value.calls)} if one.value.calls else {}
         return [*turns, {"role": "assistant", "content": one.value.text, **calls, **kept}]
 
-    def _scores(self, answer: Answer) -> dict[str, float]:
+    def _scores(self, answer: Completion) -> dict[str, float]:
         scores = {"tokens": float(answer.completion_tokens)} if answer.completion_tokens else {}
         if self.step.logprob and answer.logprobs:
             scores["logprob"] = sum(token.logprob for token in answer.logprobs) / len(answer.logprobs)
@@ -405,7 +405,7 @@ class RespondBatch:
                 attributes[NAME] = write_logprobs(one.value.text, tokens, self.step.top_logprobs)
         return attributes
 
-    def _no_logprobs(self, answer: Answer, value: _ParsedAnswer) -> str:
+    def _no_logprobs(self, answer: Completion, value: _ParsedAnswer) -> str:
         """Why log-probabilities are not those of the answer in the row; empty if they are."""
         if value.calls:
             return "they are of a call of a tool"

@@ -56,7 +56,7 @@ from curate.rows import Kind
 from curate.rows.fields import answer_field
 from curate.rows.kinds import required_columns
 from curate.steps import Context, FailedRow, RowBatch, Rows, RowStep
-from curate.steps.models import Answer, Request, Sampling, signed
+from curate.steps.models import Completion, Request, Sampling, signed
 
 _LANGUAGES = (
     "language",
@@ -300,7 +300,7 @@ class _RewriteBatch:
         return shown
 
     # ------------------------------------------------------------------------------------------------------- reading
-    def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
+    def _read(self, key: _RequestKey, answer: Completion) -> _ParsedAnswer:
         ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
             value, reasoning = answer.value, ""
@@ -391,7 +391,7 @@ class _RewriteBatch:
         return str(self.rows.table[column][place].as_py())
 
     @staticmethod
-    def _scores(answer: Answer, item: Item) -> dict[str, float]:
+    def _scores(answer: Completion, item: Item) -> dict[str, float]:
         return {**({"tokens": float(answer.completion_tokens)} if answer.completion_tokens else {}), **item.scores}
 
     def _attributes(self, one: RequestResult[_RequestKey, _ParsedAnswer], number: int, item: Item) -> dict[str, str]:

@@ -36,7 +36,7 @@ from curate.generation.tool_use.tools import MADE, REPLY, RETURNED, check_calls,
 from curate.rows import message_text
 from curate.rows.tools import Tools, tools_of
 from curate.steps import Context, FailedRow, RowBatch, Rows
-from curate.steps.models import Answer, Request, Sampling, signed
+from curate.steps.models import Completion, Request, Sampling, signed
 
 Turn = dict[str, Any]
 Messages = tuple[tuple[str, str], ...]
@@ -178,7 +178,7 @@ class ToolUseBatch:
         messages: Callable[[Talk], Messages],
         sampling: Sampling,
         schema: Mapping[str, Any] | None,
-        read: Callable[[Talk, Answer], Any],
+        read: Callable[[Talk, Completion], Any],
         take: Callable[[Talk, Any], None],
     ) -> None:
         """Asks one model about each conversation and takes what it says."""
@@ -215,7 +215,7 @@ class ToolUseBatch:
         return self.prompts[TOOLS].fill_lines({"description": fence(talk.wanted, "description")})
 
     @staticmethod
-    def _read_tools(talk: Talk, answer: Answer) -> str:
+    def _read_tools(talk: Talk, answer: Completion) -> str:
         ensure_complete(answer)
         return clean(made_tools(answer.value["tools"]))
 
@@ -234,7 +234,7 @@ class ToolUseBatch:
         return self.prompts[USER].fill_lines(values)
 
     @staticmethod
-    def _read_request(talk: Talk, answer: Answer) -> str:
+    def _read_request(talk: Talk, answer: Completion) -> str:
         ensure_complete(answer)
         text = clean(answer.text).strip()
         if not text:
@@ -255,7 +255,7 @@ class ToolUseBatch:
         }
         return (*self.prompts[ASSISTANT].fill_lines(values), *_as_text(talk.turns))
 
-    def _read_step(self, talk: Talk, answer: Answer) -> Mapping[str, Any]:
+    def _read_step(self, talk: Talk, answer: Completion) -> Mapping[str, Any]:
         ensure_complete(answer)
         value = answer.value
         calls, text = value["calls"], clean(value["answer"]).strip()
@@ -302,7 +302,7 @@ class ToolUseBatch:
         return self.prompts[RESULT].fill_lines(values)
 
     @staticmethod
-    def _read_result(talk: Talk, answer: Answer) -> str:
+    def _read_result(talk: Talk, answer: Completion) -> str:
         ensure_complete(answer)
         result = answer.value["result"]
         return clean(result if isinstance(result, str) else orjson.dumps(result).decode())

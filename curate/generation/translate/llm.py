@@ -18,7 +18,7 @@ from curate.generation.common.prompts import Prompt, disarm, fence, language_nam
 from curate.generation.common.requests import InvalidResponse, LLMRequest, RequestResult, ask, clean, ensure_complete
 from curate.generation.translate.checks import Limits, Pair, verdicts
 from curate.generation.translate.rows import Job, Translation
-from curate.steps.models import Answer, Generator, Request, Sampling
+from curate.steps.models import Completion, Generator, Request, Sampling
 from curate.text.layout import Piece, by_line, by_paragraph, same_lines
 from curate.text.placeholders import Span, has_term, spans
 
@@ -209,7 +209,7 @@ class Chat:
         """Stores the translations, and yields the chunks that failed."""
         requests = (LLMRequest(chunk, self._request(jobs[chunk.job], chunk), self._generator) for chunk in chunks)
 
-        def read(chunk: _Chunk, answer: Answer) -> list[str]:
+        def read(chunk: _Chunk, answer: Completion) -> list[str]:
             return self._read(jobs[chunk.job], chunk, answer)
 
         for results in ask(requests, read, retries=retries, tick=tick):
@@ -268,7 +268,7 @@ class Chat:
             values["instructions"] = f"{settings.instructions.strip()}\n"
         return values
 
-    def _read(self, job: Job, chunk: _Chunk, answer: Answer) -> list[str]:
+    def _read(self, job: Job, chunk: _Chunk, answer: Completion) -> list[str]:
         """The translations of a chunk's segments.
 
         Raises:

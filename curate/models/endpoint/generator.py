@@ -28,7 +28,7 @@ from curate.models.endpoint.wire import MalformedAnswer, RequestBody, Wire
 from curate.models.generation.structured_output import compile_schema
 from curate.models.generation.turns import prompt_size
 from curate.models.loading.supported import Supported
-from curate.steps.models import Answer, Done, Finish, Ledger, Request
+from curate.steps.models import Completion, Done, Finish, Ledger, Request
 
 _LIVENESS_INTERVAL = 1.0
 """Seconds after which a waiting caller checks that the event loop is still alive."""
@@ -97,7 +97,7 @@ class EndpointGenerator:
         if self._dispatcher is not None:
             self._dispatcher.ledger = ledger
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """The answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         Raises:
@@ -107,7 +107,7 @@ class EndpointGenerator:
         """
         report = done or (lambda count: None)
         bodies = [self._body(request) for request in requests]
-        answers: list[Answer | None] = [None] * len(requests)
+        answers: list[Completion | None] = [None] * len(requests)
         missing: dict[bytes, list[int]] = {}
         """Request key → indices of the requests with it."""
         for index, body in enumerate(bodies):
@@ -122,10 +122,10 @@ class EndpointGenerator:
             self._send(requests, bodies, list(missing.values()), answers, report, fresh)
         return [answer for answer in answers if answer is not None]
 
-    def kept(self, requests: Sequence[Request]) -> list[Answer | None]:
+    def kept(self, requests: Sequence[Request]) -> list[Completion | None]:
         """The cached answer to each request, in order; None where there is none. Sends nothing."""
         bodies = [self._body(request) for request in requests]
-        answers: list[Answer | None] = [None] * len(requests)
+        answers: list[Completion | None] = [None] * len(requests)
         missing: dict[bytes, list[int]] = {}
         for index, body in enumerate(bodies):
             missing.setdefault(body.key, []).append(index)
@@ -148,7 +148,7 @@ class EndpointGenerator:
         bodies: Sequence[RequestBody],
         missing: dict[bytes, list[int]],
         fresh: Collection[bytes] = (),
-    ) -> Iterator[tuple[list[int], list[Answer]]]:
+    ) -> Iterator[tuple[list[int], list[Completion]]]:
         """The indices of requests with a usable cached response, and their answers; removed from ``missing``."""
         for key, raw in self._answers.get(missing.keys() - set(fresh)).items():
             body = bodies[missing[key][0]]
@@ -187,7 +187,7 @@ class EndpointGenerator:
         requests: Sequence[Request],
         bodies: Sequence[RequestBody],
         groups: Sequence[Sequence[int]],
-        answers: list[Answer | None],
+        answers: list[Completion | None],
         report: Done,
         fresh: Collection[bytes],
     ) -> None:
@@ -211,12 +211,12 @@ class EndpointGenerator:
         finally:
             self._writer.flush()
 
-    def _answer(self, body: RequestBody, result: RequestResult, request: Request) -> Answer:
+    def _answer(self, body: RequestBody, result: RequestResult, request: Request) -> Completion:
         failure = result.failure
         if failure is not None:
             finish: Finish = "filtered" if isinstance(failure, ContentFilterError) else "failed"
             error = type(failure).__name__
-            return Answer("", finish, problem=result.message, transient=failure.transient, error=error)
+            return Completion("", finish, problem=result.message, transient=failure.transient, error=error)
         return self._wire.parse(body, result.raw, request, result.reply)
 
     def _drop_dispatcher(self) -> None:

@@ -20,7 +20,7 @@ from curate.models.cache.responses import question_key
 from curate.models.generation.answers import checked, separate_reasoning
 from curate.models.generation.turns import ToolCall
 from curate.models.loading.served import other_model
-from curate.steps.models import Answer, Finish, Request, Sampling, TokenLogprob
+from curate.steps.models import Completion, Finish, Request, Sampling, TokenLogprob
 
 MIN_BYTES = 1 << 20
 TOKEN_BYTES = 64
@@ -196,7 +196,7 @@ class Wire(ABC):
         """What the JSON body of an error, or an error inside a response, says."""
         return error_report(problem)
 
-    def parse(self, body: RequestBody, raw: Any, request: Request, reply: Reply | None = None) -> Answer:
+    def parse(self, body: RequestBody, raw: Any, request: Request, reply: Reply | None = None) -> Completion:
         """The answer in a raw response; ``invalid`` if it does not match the request's schema.
 
         Args:
@@ -216,7 +216,7 @@ class Wire(ABC):
         names = self.options.names
         served = other_model(reply.model, names) if names else ""
         usage = reply.usage or Usage(0, 0)
-        known = Answer(
+        known = Completion(
             text,
             reply.finish,
             prompt_tokens=usage.prompt,

@@ -9,7 +9,7 @@ import orjson
 from curate.errors import BadRequestError
 from curate.models.generation.reasoning import split_thoughts
 from curate.models.generation.structured_output import compile_schema
-from curate.steps.models import Answer, Request, TokenLogprob
+from curate.steps.models import Completion, Request, TokenLogprob
 
 REASONING_ONLY = "it holds thoughts only, and no answer"
 
@@ -28,7 +28,7 @@ def separate_reasoning(text: str, field: str, *, split: bool, cut: bool, schema:
     return text, "\n\n".join(filter(None, (field, inline)))
 
 
-def checked(answer: Answer, request: Request, logprobs: Callable[[], tuple[TokenLogprob, ...]]) -> Answer:
+def checked(answer: Completion, request: Request, logprobs: Callable[[], tuple[TokenLogprob, ...]]) -> Completion:
     """A complete or truncated answer, checked for log-probabilities, text and schema."""
     if request.top_logprobs:
         tokens = logprobs()

@@ -30,7 +30,7 @@ from curate.models.loading.hub import digest_file
 from curate.models.loading.packaged import PACKAGES, Package, fetch_packaged
 from curate.models.loading.supported import Supported
 from curate.models.openai.wire import OpenAIWire, RequestOptions, reserved_keys
-from curate.steps.models import Answer, Done, Model, Request
+from curate.steps.models import Completion, Done, Model, Request
 
 _SPLIT = regex.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -227,7 +227,7 @@ class LlamaCppGenerator(EndpointGenerator):
         self.server: ServerProcess | None = None
         _RUNNING.add(self)
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """As for every model behind an endpoint; if the server died, the next call starts it again.
 
         Raises:

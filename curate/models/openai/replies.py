@@ -12,7 +12,7 @@ from curate.models.endpoint.wire import MalformedAnswer, Reply, Usage, count, js
 from curate.models.generation.logprobs import parallel_logprobs, token_logprobs
 from curate.models.generation.reasoning import field_thoughts
 from curate.models.generation.turns import ToolCall
-from curate.steps.models import Answer, Finish, Request
+from curate.steps.models import Completion, Finish, Request
 
 _FINISH: Mapping[str, Finish] = {
     "stop": "stop",
@@ -167,7 +167,7 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def parse_score(raw: Mapping[str, Any], request: Request) -> Answer:
+def parse_score(raw: Mapping[str, Any], request: Request) -> Completion:
     """The tokens of the last turn, up to the end of the prompt."""
     usage = _usage(raw["scored"])
     prompt_tokens = usage.prompt if usage else 0
@@ -182,7 +182,7 @@ def parse_score(raw: Mapping[str, Any], request: Request) -> Answer:
             start -= 1
             rest -= len(tokens[start].token) if start < len(tokens) else 0
     scored = tokens[max(1, start) : end]  # nothing comes before the very first token, so nothing says how likely it was
-    known = Answer("", "stop", prompt_tokens=prompt_tokens, logprobs=scored)
+    known = Completion("", "stop", prompt_tokens=prompt_tokens, logprobs=scored)
     if not scored:
         return known.replace(finish="failed", problem="the server does not repeat its prompt with log-probabilities")
     return known

@@ -32,7 +32,7 @@ from curate.models.generation.seeds import effective_seed
 from curate.models.generation.structured_output import fit_for_wire
 from curate.models.generation.turns import Turn, tools_of, turns_of, with_schema, without_system
 from curate.models.openai.replies import check_shape, embedded_error, parse_score, read_reply
-from curate.steps.models import Answer, Request, Sampling
+from curate.steps.models import Completion, Request, Sampling
 
 Dialect = Literal["vllm", "llamacpp", "openai"]
 Structured = Literal["json_schema", "json_object", "prompt", "none"]
@@ -251,7 +251,7 @@ class OpenAIWire(Wire):
             reply = replace(reply, text=reply.text.removeprefix(body.continued))
         return reply
 
-    def parse(self, body: RequestBody, raw: Any, request: Request, reply: Reply | None = None) -> Answer:
+    def parse(self, body: RequestBody, raw: Any, request: Request, reply: Reply | None = None) -> Completion:
         return parse_score(raw, request) if body.kind == "score" else super().parse(body, raw, request, reply)
 
 

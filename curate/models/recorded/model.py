@@ -14,7 +14,7 @@ from curate.errors import ModelError, NotRecordedError
 from curate.models.loading.hub import digest_file
 from curate.models.loading.supported import Supported
 from curate.models.recorded.recording import Recording
-from curate.steps.models import Answer, Done, Model, Request, Sampling
+from curate.steps.models import Completion, Done, Model, Request, Sampling
 
 _SHOWN = 160
 """Characters of a request in a message."""
@@ -102,7 +102,7 @@ class RecordedGenerator:
         """Whether the catalog lists this language, or lists none."""
         return self._supported is None or language in self._supported
 
-    def kept(self, requests: Sequence[Request]) -> list[Answer | None]:
+    def kept(self, requests: Sequence[Request]) -> list[Completion | None]:
         """The recorded answer to each request, in order; None where there is none."""
         found = [self._recording.find(self.name, request) for request in requests]
         return [
@@ -110,7 +110,7 @@ class RecordedGenerator:
             for record, request in zip(found, requests, strict=True)
         ]
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """The recorded answer to each request, in order.
 
         Raises:

@@ -20,7 +20,7 @@ from curate.files import regular
 from curate.models.cache.responses import question_key
 from curate.models.generation.answers import checked
 from curate.models.generation.structured_output import fit_for_wire
-from curate.steps.models import Answer, Finish, Request, Sampling, TokenLogprob
+from curate.steps.models import Completion, Finish, Request, Sampling, TokenLogprob
 
 
 class Message(Params):
@@ -111,12 +111,12 @@ class Record(Params):
         request = {"messages", "sample", "structure", *self.conditions()}
         return self.model_dump(mode="json", exclude=request)
 
-    def to(self, request: Request) -> Answer:
+    def to(self, request: Request) -> Completion:
         """The answer, as the model gave it to this request."""
         given = self.answer
         text = given if isinstance(given, str) else "" if given is None else orjson.dumps(given).decode()
         tokens = tuple(TokenLogprob(one.token, one.logprob, tuple(one.top)) for one in self.logprobs)
-        answer = Answer(
+        answer = Completion(
             text,
             self.finish,
             problem=self.problem,
@@ -208,7 +208,7 @@ def describe(model: str, request: Request) -> dict[str, Any]:
     return {name: value for name, value in about.items() if value is not None and (name, value) != ("sample", 0)}
 
 
-def line_of(model: str, request: Request, answer: Answer | None) -> bytes:
+def line_of(model: str, request: Request, answer: Completion | None) -> bytes:
     """The line of a request and its answer, or of one that has none yet."""
     about = describe(model, request)
     if answer is None:

@@ -18,7 +18,7 @@ from curate.models.generation.chat_template import ChatTemplate, RefusedChat
 from curate.models.generation.seeds import effective_seed
 from curate.models.generation.structured_output import compile_schema
 from curate.models.vllm.outputs import PendingRequest, failure, is_empty, raw_of, read, relax_schema
-from curate.steps.models import Answer, Done, Ledger, Request
+from curate.steps.models import Completion, Done, Ledger, Request
 
 _SAMPLING = ("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
 
@@ -92,7 +92,7 @@ class VllmGenerator:
             if shutdown is not None:
                 shutdown()
 
-    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         At temperature 0 all samples of a question are one answer. A prompt that is too long, a template that refuses
@@ -128,7 +128,7 @@ class VllmGenerator:
             for key, request in zip(keys, requests, strict=True)
         ]
 
-    def kept(self, requests: Sequence[Request]) -> list[Answer | None]:
+    def kept(self, requests: Sequence[Request]) -> list[Completion | None]:
         """The cached answer to each request, in order; None where there is none. Asks the engine nothing."""
         keys = [self._key(request) for request in requests]
         raws = self._cache.get(set(keys))

@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.models.generation.answers import checked, separate_reasoning
 from curate.models.generation.logprobs import LEAST_LOGPROB
-from curate.steps.models import Answer, Request, TokenLogprob
+from curate.steps.models import Completion, Request, TokenLogprob
 
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}
 _KEPT = frozenset(
@@ -103,9 +103,9 @@ def _logarithm(value: float) -> float:
     return LEAST_LOGPROB if math.isnan(value) else max(LEAST_LOGPROB, min(0.0, float(value)))
 
 
-def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool) -> Answer:
+def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool) -> Completion:
     """The answer in raw JSON; with ``split``, without reasoning."""
-    answer = Answer(
+    answer = Completion(
         raw["text"],
         raw["finish"],
         problem=raw.get("problem", ""),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import regex
 
 from curate.generation.common.requests import InvalidResponse
-from curate.steps.models import Answer, TokenLogprob
+from curate.steps.models import Completion, TokenLogprob
 
 PAIR = {"A": 1.0, "B": -1.0, "tie": 0.0}
 """Meaning of a label: the first answer shown is better, the second, neither."""
@@ -104,7 +104,7 @@ def _either(labels: Sequence[str]) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------- log-probabilities
-def probabilities(answer: Answer, labels: Sequence[str], key: str | None) -> dict[str, float]:
+def probabilities(answer: Completion, labels: Sequence[str], key: str | None) -> dict[str, float]:
     """The probability of each label at the verdict, normalised to a sum of 1 (as in G-Eval, Liu et al. 2023).
 
     Args:
@@ -127,7 +127,7 @@ def probabilities(answer: Answer, labels: Sequence[str], key: str | None) -> dic
     return {label: one / total for label, one in mass.items()}
 
 
-def _token(answer: Answer, labels: Sequence[str], key: str | None) -> TokenLogprob | None:
+def _token(answer: Completion, labels: Sequence[str], key: str | None) -> TokenLogprob | None:
     """The token with the verdict."""
     if key is None:
         tokens = [one for one in answer.logprobs if one.token.strip()]

@@ -28,7 +28,7 @@ from curate.preferences.judge.rubric import (
 )
 from curate.rows import Kind
 from curate.steps import Context
-from curate.steps.models import Answer, Request
+from curate.steps.models import Completion, Request
 
 Judged = dict[tuple[int, str], Verdict]
 """(place of the item in its list, judge) → verdict."""
@@ -168,7 +168,7 @@ class JudgeRequests:
         return self._hashes[key]
 
     # ------------------------------------------------------------------------------------------------------- reading
-    def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
+    def _read(self, key: _RequestKey, answer: Completion) -> _ParsedAnswer:
         ensure_complete(answer)
         reason = ""
         if self.step.explain:
@@ -238,7 +238,7 @@ def weighted(values: Mapping[str, float], rubric: Rubric) -> float:
     return sum(values[one.name] * one.weight for one in rubric) / sum(one.weight for one in rubric)
 
 
-def _expected(answer: Answer, criterion: Criterion, explain: bool) -> float:
+def _expected(answer: Completion, criterion: Criterion, explain: bool) -> float:
     likely = probabilities(answer, [str(number) for number in criterion.numbers], criterion.name if explain else None)
     return sum(int(label) * share for label, share in likely.items())
 

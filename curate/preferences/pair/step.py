@@ -32,7 +32,7 @@ from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pa
 from curate.preferences.pair.pairless import Pairless
 from curate.preferences.pair.rules import CandidatePair, Choose, Rule, balanced
 from curate.rows import Kind, message_text
-from curate.steps import Context, GatherStep, RowBatch, Rows
+from curate.steps import Context, DatasetStep, RowBatch, Rows
 
 _WRITTEN = 2_048
 _MARKS = r"[\p{M}\p{Cf}]"
@@ -40,7 +40,7 @@ JUDGMENT = "pair/judgment"
 _MIN_DECIDED = 20
 
 
-class Pair(Prompting, GatherStep):
+class Pair(Prompting, DatasetStep):
     """Makes preference rows from candidates: rows with the same prompt, the same language, and different answers.
 
     Scores of a made row: ``pair.margin`` (how much better the chosen answer is), ``pair.chosen`` and ``pair.rejected``

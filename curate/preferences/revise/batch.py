@@ -15,7 +15,7 @@ from curate.preferences.revise.check import Check
 from curate.preferences.revise.params import ReviseParams
 from curate.preferences.revise.prompts import PromptName, perspective, prompts_of
 from curate.steps import Context, FailedRow, Rows
-from curate.steps.models import Answer, Request
+from curate.steps.models import Completion, Request
 
 V = TypeVar("V")
 Messages = tuple[tuple[str, str], ...]
@@ -63,12 +63,12 @@ class ReviseBatch:
         return LLMRequest(key, request, self.context.model(key.model))
 
     def ask(
-        self, requests: Iterable[LLMRequest[Key]], read: Callable[[Key, Answer], V]
+        self, requests: Iterable[LLMRequest[Key]], read: Callable[[Key, Completion], V]
     ) -> Iterator[RequestResult[Key, V]]:
         for results in ask(requests, read, retries=self.step.retries):
             yield from results
 
-    def _text(self, key: Key, answer: Answer) -> str:
+    def _text(self, key: Key, answer: Completion) -> str:
         ensure_complete(answer)
         text = split_reasoning(clean(answer.text), self.step.reasoning_tags)[1].strip()
         if not text:

@@ -12,7 +12,7 @@ from curate.preferences.pair.candidates import plain
 from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.error_injection_rules import RULES, InjectedError, errors_by_rule, replaced, steps_of
 from curate.preferences.revise.prompts import row_text, shown
-from curate.steps.models import Answer
+from curate.steps.models import Completion
 
 if TYPE_CHECKING:
     from curate.preferences.revise.batch import ReviseBatch
@@ -68,7 +68,7 @@ def _invented(batch: ReviseBatch, cases: Sequence[Case]) -> dict[int, list[Injec
             for part in range(batch.step.n if only else 1):
                 yield batch.request(Key(at, model, part), case, "inject", values, _ERROR, part)
 
-    def read(key: Key, answer: Answer) -> InjectedError:
+    def read(key: Key, answer: Completion) -> InjectedError:
         ensure_complete(answer)
         own, number = steps[key.case], int(answer.value["step"])
         wrong = clean(str(answer.value["wrong"])).strip()

@@ -25,7 +25,7 @@ from curate.preferences.revise.layouts import CheckedCase, rows_of
 from curate.preferences.revise.prompts import perspective, row_text, shown
 from curate.rows import Kind
 from curate.steps import RowBatch
-from curate.steps.models import Answer, Request
+from curate.steps.models import Completion, Request
 
 _LONGEST = 4_000
 
@@ -155,7 +155,7 @@ class Reviser(ReviseBatch):
         case.fine = "" if case.rounds else fine
 
     @staticmethod
-    def _critique(key: Key, answer: Answer) -> tuple[str, bool]:
+    def _critique(key: Key, answer: Completion) -> tuple[str, bool]:
         ensure_complete(answer)
         text = clean(str(answer.value["critique"])).strip()
         if answer.value["flawed"] and not text:
@@ -242,7 +242,7 @@ class Reviser(ReviseBatch):
         self._correct(cases, notes)
 
     @staticmethod
-    def _checklist(key: Key, answer: Answer) -> list[str]:
+    def _checklist(key: Key, answer: Completion) -> list[str]:
         """The checklist; if it is empty, the differences."""
         ensure_complete(answer)
         for name in ("checklist", "differences"):

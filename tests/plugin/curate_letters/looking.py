@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from curate.catalog import Runtime
 from curate.rows import Kind
-from curate.steps import Context, GatherStep, GlobalStep, Rows, RowStep, ScoreStep
+from curate.steps import Context, DatasetStep, GlobalStep, Rows, RowStep, ScoreStep
 from curate_letters import note
 
 
@@ -91,7 +91,7 @@ class LookRow(RowStep):
         yield rows.table
 
 
-class LookGather(GatherStep):
+class LookGather(DatasetStep):
     """Looks in ``gather``."""
 
     tag: ClassVar[str] = "look_gather"

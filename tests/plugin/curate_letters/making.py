@@ -15,7 +15,7 @@ from curate.catalog import ModelName, RowsName, Runtime
 from curate.errors import ModelError
 from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.rows import Kind
-from curate.steps import Context, GatherStep, Model, RowBatch, Rows, RowStep
+from curate.steps import Context, DatasetStep, Model, RowBatch, Rows, RowStep
 from curate_letters import note
 
 
@@ -126,7 +126,7 @@ class Reply(RowStep):
         )
 
 
-class Lexicon(GatherStep):
+class Lexicon(DatasetStep):
     """One row a word of all texts, with its count; words seen once fail."""
 
     tag: ClassVar[str] = "lexicon"
