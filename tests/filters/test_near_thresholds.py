@@ -18,8 +18,9 @@ from curate.catalog.params import PerLanguage
 from curate.rows import Kind
 from curate.steps import StepError
 from filters.calibration.file import AnchorsUsed, Calibration, PairCalibration, Thresholds
+from filters.duplicates.params import SIMILARITY
 from filters.duplicates.semantic import _nearest
-from filters.duplicates.step import _SIMILARITY, Duplicates
+from filters.duplicates.step import Duplicates
 from filters.duplicates.thresholds import MinSimilarity
 
 
@@ -139,4 +140,4 @@ def test_duplicates_take_their_thresholds_from_a_calibration(make: Any, context:
 
 def test_what_components_tells_of_the_usual_thresholds_is_what_they_are() -> None:
     described = documented(Duplicates).model_fields["similarity"].description or ""
-    assert all(f"({usual:g})" in described or f"default {usual:g}" in described for usual in _SIMILARITY.values())
+    assert all(f"({usual:g})" in described or f"default {usual:g}" in described for usual in SIMILARITY.values())
