@@ -59,7 +59,7 @@ LanguageText = Annotated[str, AfterValidator(_language)]
 Scalar = str | int | float | bool | None
 
 
-class Common(Source):
+class SourceParams(Source):
     """Base class of all sources, with their common parameters."""
 
     license: Annotated[str, AfterValidator(_licence)]
@@ -126,7 +126,7 @@ class Common(Source):
         return {name: written(value) for name, value in only.items()}
 
     @model_validator(mode="after")
-    def _joined(self) -> Common:
+    def _joined(self) -> SourceParams:
         if self.translation_of is not None and self.key is None:
             raise _wrong("'translation_of' needs a 'key' that is the same in both sources, such as key: \"{id}\"")
         if self.group is not None and self.key is None:
@@ -134,7 +134,7 @@ class Common(Source):
         return self
 
     @model_validator(mode="after")
-    def _part(self) -> Common:
+    def _part(self) -> SourceParams:
         if self.limit is not None and self.sample is not None:
             raise _wrong("'limit' takes the first rows and 'sample' any; set one of them")
         if self.sample is None and self.seed:
@@ -268,7 +268,7 @@ class Common(Source):
         return first
 
 
-class Tabular(Common):
+class Tabular(SourceParams):
     """A source whose records have named columns."""
 
     kind: Kind | None = None

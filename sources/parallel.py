@@ -20,7 +20,7 @@ from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import Context, FailedRow, SourceError, Unit
 from sources.archives import split_inside
-from sources.base import Common
+from sources.base import SourceParams
 from sources.delimited import Dialect, delimited
 from sources.detection import DetectedSchema
 from sources.files import Encoding
@@ -38,7 +38,7 @@ _FORM = DetectedSchema(
 )
 
 
-class Pairs(Common):
+class Pairs(SourceParams):
     """A source of sentence pairs."""
 
     source_language: LanguageTag

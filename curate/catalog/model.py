@@ -256,7 +256,7 @@ class DatasetSpec:
     """The forms in which it is exported."""
 
     @property
-    def looks_into(self) -> tuple[str, ...]:
+    def side_inputs(self) -> tuple[str, ...]:
         """The sources and datasets that its steps look into, each once."""
         names = (
             name for step in self.steps for listed in step.params.named(Reference.ROWS).values() for name in listed
@@ -264,14 +264,14 @@ class DatasetSpec:
         return tuple(dict.fromkeys(names))
 
     @property
-    def stands_on(self) -> tuple[str, ...]:
+    def upstream(self) -> tuple[str, ...]:
         """All sources, datasets and versions (``name@ref``) that must be there before it."""
-        return tuple(dict.fromkeys((*self.inputs, *self.looks_into)))
+        return tuple(dict.fromkeys((*self.inputs, *self.side_inputs)))
 
     @property
     def versions(self) -> tuple[str, ...]:
         """The versions that it reads, as ``name@ref``."""
-        return tuple(name for name in self.stands_on if "@" in name)
+        return tuple(name for name in self.upstream if "@" in name)
 
 
 @dataclass(repr=False)
@@ -337,7 +337,7 @@ class Catalog:
         order: dict[str, None] = {}
 
         def visit(one: str) -> None:
-            for inner in self.datasets[one].stands_on:
+            for inner in self.datasets[one].upstream:
                 if inner in self.datasets and inner not in order:
                     visit(inner)
             order[one] = None
@@ -365,7 +365,7 @@ class Catalog:
         found: set[tuple[str, str]] = set()
         for name in self.closure(dataset):
             spec = self.datasets[name]
-            for inner in spec.stands_on:
+            for inner in spec.upstream:
                 found |= self._source_needs(inner)
             for step in spec.steps:
                 found |= self._model_needs(step.params)

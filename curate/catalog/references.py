@@ -72,7 +72,7 @@ class References:
                 ):
                     self._named(f"{step.name}.", step.params, kind, known, step.mark)
                 self._roles(f"{step.name}.", step.params, catalog.models, step.mark)
-            found = circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
+            found = circle({other: one.upstream for other, one in catalog.datasets.items()}, name)
             if found:
                 self._problem(
                     self._where["datasets", name],

@@ -239,8 +239,8 @@ def _build_each(builder: DatasetBuilder, names: Sequence[str]) -> tuple[list[Bui
     built: list[Built] = []
     failed: dict[str, BuildError] = {}
     for name in names:
-        stands_on = builder.catalog.datasets[name].stands_on
-        if below := [inner for inner in stands_on if inner in failed]:
+        upstream = builder.catalog.datasets[name].upstream
+        if below := [inner for inner in upstream if inner in failed]:
             failed[name] = BuildError(f"not built, since it is made of {', '.join(below)}")
             continue
         try:

@@ -102,12 +102,12 @@ class DatasetBuilder:
         runner, inputs_of = self.runner, self.reader.inputs
         runner.begin(DatasetRecord(name, self.store.state(name).get("stages", {})))
         first = len(runner.plan.stages)
-        self.reader.read([inner for inner in spec.stands_on if inner in self.catalog.sources])
+        self.reader.read([inner for inner in spec.upstream if inner in self.catalog.sources])
         for inner in spec.versions:
             inputs_of[inner] = self._version(inner)
         inputs = [inputs_of[inner] for inner in spec.inputs]
         kind = kind_after(spec.steps, inputs_of[spec.inputs[0]].kind)
-        runner.record.tables = {inner: inputs_of[inner].shards for inner in spec.looks_into}
+        runner.record.tables = {inner: inputs_of[inner].shards for inner in spec.side_inputs}
         ancestors = list(
             dict.fromkeys(
                 path for one in inputs for path in [*one.ancestors, *(shard.path for shard in one.shards or ())]
@@ -167,7 +167,7 @@ class DatasetBuilder:
         parts = self._output_files(spec, state, identifying)
         if parts is None:
             return None
-        below = [*inputs, *(self.reader.inputs[inner] for inner in spec.looks_into)]
+        below = [*inputs, *(self.reader.inputs[inner] for inner in spec.side_inputs)]
         partial = partial_stages(record, [one.partial for one in below])
         failed = list(dict.fromkeys([*(folder for one in inputs for folder in one.bad), *record.failed]))
         key = digest(
@@ -371,7 +371,7 @@ class DatasetBuilder:
     def _build_key(self, name: str) -> str:
         datasets = [self.catalog.datasets[one] for one in self.catalog.closure(name)]
         names = self.reader.with_parents(
-            [one for spec in datasets for one in spec.stands_on if one in self.catalog.sources]
+            [one for spec in datasets for one in spec.upstream if one in self.catalog.sources]
         )
         sources = {}
         for one in names:
@@ -384,9 +384,9 @@ class DatasetBuilder:
 
     def _sources(self, spec: DatasetSpec, inputs: Sequence[Inputs]) -> list[dict[str, Any]]:
         """All sources that a dataset's rows come from, those of the datasets it is made of among them."""
-        names = self.reader.with_parents([inner for inner in spec.stands_on if inner in self.catalog.sources])
+        names = self.reader.with_parents([inner for inner in spec.upstream if inner in self.catalog.sources])
         found = [self.reader.inputs[name].about for name in names]
-        for one in [*inputs, *(self.reader.inputs[name] for name in spec.looks_into)]:
+        for one in [*inputs, *(self.reader.inputs[name] for name in spec.side_inputs)]:
             if one.about.get("use") == "dataset" and one.about not in found:
                 below = self.store.manifest(one.about["name"], one.about["version"])["sources"]
                 found += [one.about, *(source for source in below if source not in found)]

@@ -19,7 +19,7 @@ from curate.rows.fields import field_text
 from curate.rows.kinds import required_columns
 from curate.rows.languages import UNKNOWN, InvalidLanguage, base, from_name, normalize
 from curate.steps import FailedRow, Source
-from sources.base import Common
+from sources.base import SourceParams
 from sources.detection import detect
 from sources.files import Csv, Delimited, JsonArray, JsonLines, Parquet, Tsv
 from sources.parallel import Moses, ParallelTsv, Tmx
@@ -32,7 +32,7 @@ SAMPLE = 200
 """How many rows of each file are looked at."""
 LINES = {"use": "csv", "header": ["text"], "delimiter": "\x1f", "quoting": "none"}
 """A text file as a table of one column: no line has the delimiter."""
-_BY_FORM: Mapping[str, type[Common]] = {
+_BY_FORM: Mapping[str, type[SourceParams]] = {
     "jsonl": JsonLines,
     "json": JsonArray,
     "csv": Csv,
@@ -147,7 +147,7 @@ class _Sniffer:
         return self._table(first)
 
     # ---------------------------------------------------------------------------------------------------------- reading
-    def _source(self, more: Mapping[str, Any] = {}) -> Common:
+    def _source(self, more: Mapping[str, Any] = {}) -> SourceParams:
         params = {**self.params, **more, **self.given}
         params.pop("use")
         params |= {"path": self.found.path, "license": params.get("license", "unknown")}
@@ -321,7 +321,7 @@ class _Sniffer:
         return {**places, "source_language": wanted[0], "target_language": wanted[1]}
 
 
-def _told(error: Any, source: type[Common]) -> str:
+def _told(error: Any, source: type[SourceParams]) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"--set {name}: the source {source.tag} has no such parameter{nearest(name, source.model_fields)}"

@@ -37,8 +37,8 @@ from outputs.view.thresholds import Threshold, describe, find
 from outputs.view.what_if import Move, WhatIf
 
 _LANGUAGES = 60
-"""Languages in the table of what comes and goes."""
-_SIDES = (("kept_side", "Would be kept", "comes"), ("dropped_side", "Would be dropped", "goes"))
+"""Languages in the table of added and removed rows."""
+_SIDES = (("kept_side", "Would be kept", "added"), ("dropped_side", "Would be dropped", "removed"))
 
 
 class Asked:
@@ -219,20 +219,20 @@ def _sentence(asked: Asked, move: Move) -> Html:
         ", at ",
         tag("strong", _told(asked.value)),
         ": ",
-        tag("strong", f"{'at most ' if asked.threshold.upwards else ''}{come:,} come", class_="come"),
+        tag("strong", f"{'at most ' if asked.threshold.upwards else ''}{come:,} added", class_="come"),
         ", ",
-        tag("strong", f"{go:,} go", class_="go"),
+        tag("strong", f"{go:,} removed", class_="go"),
         f"; {kept:,} → {kept + come - go:,} rows.",
     ]
     notes = []
     if come and move.later:
         notes.append(
-            f"Steps behind this one ({', '.join(move.later)}) have not seen the rows that come, and may drop some."
+            f"Steps behind this one ({', '.join(move.later)}) have not seen the added rows, and may drop some."
         )
     if asked.threshold.upwards:
         notes.append(
-            "Rows come that are less similar than this to the row they were dropped for. Some of them may be copies of "
-            "each other, and then fewer come: the build decides. Lower values cannot be tried."
+            "Added rows are less similar than this to the row they were dropped for. Some of them may be copies of "
+            "each other, and then fewer are added: the build decides. Lower values cannot be tried."
         )
     own = {one: value for one, value in describe(asked.threshold.present).items() if one and not asked.language}
     if own:
@@ -320,7 +320,7 @@ def _table(asked: Asked, move: Move) -> Html:
             ]
         )
     shown, more = cut(lines, _LANGUAGES, "in which less changes")
-    head = ["language", "now", "kept", "dropped by it", "come", "go", "then"]
+    head = ["language", "now", "kept", "dropped by it", "added", "removed", "then"]
     return joined(table("By language", head, shown, numbers=(1, 2, 3, 4, 5, 6)), more)
 
 

@@ -329,7 +329,7 @@ def test_half_the_price_is_paid(kind, tmp_path):
     ledger = Ledger()
     with BatchServer(echo) as server:
         model = load(kind, server, tmp_path, price={"input": 3, "output": 15, "cached": 1})
-        model.charge_to(ledger)
+        model.set_budget(ledger)
         model.generate([ask("a"), ask("b")])
     assert ledger.spent == [2, 30, pytest.approx(2 * 0.000105 / 2)] and not ledger.open
 
@@ -339,7 +339,7 @@ def test_the_budget_is_used_up_in_several_batches_and_never_exceeded(kind, tmp_p
     ledger = Ledger(tokens=300)  # two calls are reserved at a time, and each costs 15
     with BatchServer(echo) as server:
         model = load(kind, server, tmp_path)
-        model.charge_to(ledger)
+        model.set_budget(ledger)
         assert all(answer.ok for answer in model.generate(request))
         assert len(server.batches) > 1 and ledger.spent[:2] == [10, 150]
         with pytest.raises(BudgetError):
@@ -353,7 +353,7 @@ def test_what_a_killed_build_asked_is_counted_whatever_the_budget_is(name, kind,
         with pytest.raises(AuthenticationError):
             load(kind, server, tmp_path).generate([ask("a"), ask("b")])
         model, ledger = load(kind, server, tmp_path), Ledger(calls=1)
-        model.charge_to(ledger)
+        model.set_budget(ledger)
         assert model.generate([ask("a")])[0].ok
     assert ledger.spent[:2] == [2, 30], "also the request that nobody asks for now"
 

@@ -380,7 +380,7 @@ def test_no_call_is_made_that_the_budget_does_not_allow(tmp_path):
     with FaultServer(lambda body, times: Reply(delay=0.01)) as server:
         model = load(server, tmp_path)
         purse = Purse(calls=7)
-        model.charge_to(purse)
+        model.set_budget(purse)
         with pytest.raises(BudgetError):
             model.generate([ask(str(number)) for number in range(30)])
         assert len(server.calls) == 7 and purse.spent[0] == 7 and not purse.open
@@ -389,7 +389,7 @@ def test_no_call_is_made_that_the_budget_does_not_allow(tmp_path):
         assert all(answer.cached for answer in model.generate([ask(turn) for turn in known]))
         with pytest.raises(BudgetError):
             model.generate([ask("new")])
-        model.charge_to(None)
+        model.set_budget(None)
         assert model.generate([ask("new")])[0].ok
 
 
@@ -397,7 +397,7 @@ def test_a_budget_of_tokens_is_used_up_and_never_overdrawn():
     with FaultServer() as server:
         model = load(server)
         purse = Purse(tokens=600)
-        model.charge_to(purse)
+        model.set_budget(purse)
         with pytest.raises(BudgetError):
             model.generate([ask(str(number), sampling=Sampling(max_tokens=5)) for number in range(500)])
         # 15 tokens each; the last calls wait for the dearer estimates of those before to be settled.
@@ -410,7 +410,7 @@ def test_money_is_what_the_price_says():
     with FaultServer(lambda body, times: Reply(usage=usage)) as server:
         model = load(server, price={"input": 2, "output": 10, "cached": 1})
         purse = Purse()
-        model.charge_to(purse)
+        model.set_budget(purse)
         model.generate([ask("a")])
     assert purse.spent == [1, 1100, pytest.approx((600 * 2 + 400 * 1 + 100 * 10) / 1e6)]
     assert model.spent.money == pytest.approx(purse.spent[2])
@@ -423,7 +423,7 @@ def test_calls_in_vain_are_settled_with_nothing(hurry):
     with FaultServer(script) as server:
         model = load(server)
         purse = Purse()
-        model.charge_to(purse)
+        model.set_budget(purse)
         assert model.generate([ask("a")])[0].ok
         assert len(server.calls) == 3
     assert purse.spent[:2] == [1, 15] and not purse.open
@@ -433,7 +433,7 @@ def test_a_server_that_counts_nothing_is_charged_by_the_size_of_its_texts():
     with FaultServer(lambda body, times: Reply("word " * 60, usage=None)) as server:
         model = load(server)
         purse = Purse()
-        model.charge_to(purse)
+        model.set_budget(purse)
         (answer,) = model.generate([ask("a" * 300)])
     assert (answer.prompt_tokens, answer.completion_tokens) == (0, 0)
     assert purse.spent[1] == 101 + 101

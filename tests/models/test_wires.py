@@ -342,7 +342,7 @@ def test_tokens_are_paid_for(kind):
     with FaultServer(echo) as server:
         model = load(kind, server, price={"input": 3, "output": 15})
         ledger = Ledger(2)
-        model.charge_to(ledger)
+        model.set_budget(ledger)
         model.generate([ask("a"), ask("b")])
         with pytest.raises(BudgetError):
             model.generate([ask("c")])

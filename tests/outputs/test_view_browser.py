@@ -246,12 +246,12 @@ def test_keys_are_letters_where_one_writes(opened, client, labels):
 
 def test_a_threshold_moves_with_the_slider_and_the_change_is_shown(opened, client):
     go(opened, client, "/thresholds?threshold=shape.min_response_chars")
-    assert "0 come, 0 go" in one(opened, "#moved .moves").text
+    assert "0 added, 0 removed" in one(opened, "#moved .moves").text
     opened.execute_script(
         "const s = document.getElementById('slide'); "
         "for (const v of [30, 50, 60]) { s.value = v; s.dispatchEvent(new Event('input')); }"
     )
-    wait(lambda: "at 60: 0 come, 11 go" in one(opened, "#moved .moves").text)
+    wait(lambda: "at 60: 0 added, 11 removed" in one(opened, "#moved .moves").text)
     assert one(opened, "#value").get_attribute("value") == "60"
     wait(lambda: "value=60" in opened.current_url)
     press_on = one(opened, "#slide")

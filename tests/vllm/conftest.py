@@ -42,7 +42,7 @@ def fresh(loaded, monkeypatch) -> Any:
 
     monkeypatch.setattr(loaded, "_cache", AnswerCache(None, "fresh", {}))
     yield loaded
-    loaded.charge_to(None)
+    loaded.set_budget(None)
 
 
 def _has_gpu() -> bool:

@@ -310,18 +310,18 @@ class Purse:
 def test_when_the_budget_is_spent_what_was_under_way_is_kept(fresh):
     asked = [ask(text, sampling=SHORT) for text in ASKED]
     purse = Purse(3)
-    fresh.charge_to(purse)
+    fresh.set_budget(purse)
     with pytest.raises(BudgetError):
         fresh.generate(asked)
     assert not purse.open and purse.tokens > 0 and len(fresh._cache) == 3
-    fresh.charge_to(Purse(2))
+    fresh.set_budget(Purse(2))
     answers = fresh.generate(asked)
     assert sum(answer.cached for answer in answers) == 3 and all(answer.text for answer in answers)
 
 
 def test_an_interrupted_call_leaves_an_idle_engine(fresh):
     purse = Purse(99)
-    fresh.charge_to(purse)
+    fresh.set_budget(purse)
 
     def stop(count: int) -> None:
         raise KeyboardInterrupt

@@ -83,7 +83,7 @@ class _Check:
             order.update(dict.fromkeys(self.catalog.closure(name)))
         for name in order:
             spec = self.catalog.datasets[name]
-            for inner in spec.stands_on:
+            for inner in spec.upstream:
                 if inner in self.catalog.sources:
                     self._source(inner)
                 elif inner in spec.versions:

@@ -159,13 +159,13 @@ def whole_sources(catalog: Catalog, names: Sequence[str]) -> set[str]:
 
     def all_of(name: str) -> None:
         if name in catalog.datasets:
-            for inner in catalog.datasets[name].stands_on:
+            for inner in catalog.datasets[name].upstream:
                 all_of(inner)
         else:
             whole.add(name)
 
     for name in {inner for one in names for inner in catalog.closure(one)}:
-        for inner in catalog.datasets[name].looks_into:
+        for inner in catalog.datasets[name].side_inputs:
             all_of(inner)
     return whole
 

@@ -116,8 +116,8 @@ class WorkerContext:
             self.loading += time.perf_counter() - started
         loaded = _MODELS[key]
         self.accelerators = max(self.accelerators, spec.accelerators)
-        if hasattr(loaded, "charge_to"):
-            loaded.charge_to(self._ledger)
+        if hasattr(loaded, "set_budget"):
+            loaded.set_budget(self._ledger)
         return loaded
 
     def model_name(self, name: str) -> str:

@@ -91,7 +91,7 @@ class EndpointGenerator:
         """Whether the catalog lists this language, or lists none."""
         return self._supported is None or language in self._supported
 
-    def charge_to(self, ledger: Ledger | None) -> None:
+    def set_budget(self, ledger: Ledger | None) -> None:
         """Sets the ledger in which later calls are reserved and settled; None for none."""
         self._ledger = ledger
         if self._dispatcher is not None:

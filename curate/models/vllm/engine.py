@@ -78,7 +78,7 @@ class VllmGenerator:
         """Whether the catalog lists this language, or lists none."""
         return self._supports(language)
 
-    def charge_to(self, ledger: Ledger | None) -> None:
+    def set_budget(self, ledger: Ledger | None) -> None:
         """Sets the ledger in which tokens are counted; they cost no money."""
         self._ledger = ledger
 

@@ -24,7 +24,7 @@ class LoadedEcho:
         self.spec = spec
         self.ledger: Any = None
 
-    def charge_to(self, ledger: Any) -> None:
+    def set_budget(self, ledger: Any) -> None:
         self.ledger = ledger
 
     def ask(self, texts: Sequence[str], sample: int) -> list[str]:
