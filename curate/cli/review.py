@@ -162,9 +162,11 @@ def _show(found: ReviewedThreshold, wanted: float, *, as_json: bool, written: bo
     for one in found.languages:
         at = one.at_value
         low, high = at.interval if at is not None else (0.0, 0.0)
-        more = ("", "", "", "") if at is None else (
-            f"{one.value:g}", _part(at.precision), f"{low:.2f}–{high:.2f}", _part(at.recall)
-        )  # fmt: skip
+        more = (
+            ("", "", "", "")
+            if at is None
+            else (f"{one.value:g}", _part(at.precision), f"{low:.2f}–{high:.2f}", _part(at.recall))
+        )
         now = "no limit" if one.now is None else f"{one.now:g}" if isinstance(one.now, int | float) else str(one.now)
         rows.append((one.language or "all", str(one.labels), now, _part(one.at_now.precision), *more))
     print_table(rows, left=1)

@@ -159,10 +159,15 @@ def _sampled(read: ReadVersion, most: int) -> tuple[list[Point], list[list[str]]
 
 def _points(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Point, list[str]]]:
     table = pa.table(
-        {column.name: [row.get(column.name) or [] if column.name in ("scores", "attributes") else row.get(column.name)
-                       for row in rows] for column in schema(kind)},
+        {
+            column.name: [
+                row.get(column.name) or [] if column.name in ("scores", "attributes") else row.get(column.name)
+                for row in rows
+            ]
+            for column in schema(kind)
+        },
         schema=schema(kind),
-    )  # fmt: skip
+    )
     fields = {name: field_text(kind, table, name).to_list() for name in main_fields(kind)}
     if kind is Kind.PREFERENCE:
         fields.pop("rejected")

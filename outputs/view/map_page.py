@@ -58,11 +58,15 @@ def _lead(found: EmbeddingMap) -> Html:
             "the encoder does not know their language."
         )
     return joined(
-        tag("p", tag("strong", f"{found.shown:,} of {found.rows:,} rows shown"), f", by vectors of {found.model}. "
+        tag(
+            "p",
+            tag("strong", f"{found.shown:,} of {found.rows:,} rows shown"),
+            f", by vectors of {found.model}. "
             "Rows that mean alike are near each other, translations too; distances between far points say little.",
-            class_="moves"),
+            class_="moves",
+        ),
         tag("p", " ".join(notes), class_="note") if notes else None,
-    )  # fmt: skip
+    )
 
 
 def _drawn(read: ReadVersion, found: EmbeddingMap) -> Html:
@@ -79,9 +83,16 @@ def _drawn(read: ReadVersion, found: EmbeddingMap) -> Html:
         ),
         tag(
             "div",
-            tag("canvas", id="map", tabindex="0", role="application", aria_describedby="map-keys",
+            tag(
+                "canvas",
+                id="map",
+                tabindex="0",
+                role="application",
+                aria_describedby="map-keys",
                 aria_label=f"Map of {found.shown:,} rows; the table of clusters below says the same in words",
-                data_src=f"{read.base}/map/points", data_base=read.base),
+                data_src=f"{read.base}/map/points",
+                data_base=read.base,
+            ),
             tag("div", id="near", class_="near", hidden=True),
             class_="canvas",
         ),
@@ -90,7 +101,7 @@ def _drawn(read: ReadVersion, found: EmbeddingMap) -> Html:
         tag("p", f"{keys} A click opens a row, a drag with Shift selects a region.", id="map-keys", class_="note"),
         class_="scripted-only map",
         aria_label="Map",
-    )  # fmt: skip
+    )
 
 
 def _clusters(read: ReadVersion, found: EmbeddingMap) -> Html:
@@ -112,10 +123,17 @@ def _cluster(read: ReadVersion, one: Cluster) -> list[object]:
         for word, language in one.keywords
     ]
     typical = [
-        tag("li", tag("a", words(point.text.strip(), point.language, _TYPICAL, "span", tell=False),
-                      href=f"{read.base}/row/{point.id}", class_="to-row"))
+        tag(
+            "li",
+            tag(
+                "a",
+                words(point.text.strip(), point.language, _TYPICAL, "span", tell=False),
+                href=f"{read.base}/row/{point.id}",
+                class_="to-row",
+            ),
+        )
         for point in one.typical
-    ]  # fmt: skip
+    ]
     gone: object = tag("a", f"{one.dropped:,}", href=f"{rows}&state=dropped") if one.dropped else "·"
     return [
         tag("a", str(number), href=rows, aria_label=f"Kept rows of cluster {number}"),
@@ -154,12 +172,14 @@ def points(read: ReadVersion) -> str:
                 "language": named(lambda point: point.language, language_name),
                 "outcome": named(lambda point: f"dropped by {point.step}" if point.step else "kept"),
                 "source": named(lambda point: point.source),
-                "cluster": {"names": [f"Cluster {one.number + 1}" for one in found.clusters],
-                            "of": found.layout.clusters.tolist()},
+                "cluster": {
+                    "names": [f"Cluster {one.number + 1}" for one in found.clusters],
+                    "of": found.layout.clusters.tolist(),
+                },
             },
             "labels": [[*one.centre, written_out(_label(one))] for one in found.clusters],
         }
-    ).decode()  # fmt: skip
+    ).decode()
 
 
 def _label(one: Cluster) -> str:
