@@ -20,6 +20,32 @@ def text(language: str, number: int) -> str:
     return f"{language} {' '.join(WORDS[(number + k) % 10] for k in range(number % 9))} {number}"
 
 
+def write_small(folder: Path, rows: int, **run: object) -> Path:
+    """Writes a catalog of two short sources and one dataset, for builds in processes of their own."""
+    for language in ("en", "sw"):
+        lines = [f"{language}\t{n}\t{language} {'words ' * (n % 7)}{n}" for n in range(rows)]
+        (folder / f"{language}.txt").write_text("\n".join(lines), encoding="utf-8")
+    catalog = {
+        "version": 1,
+        "models": {"ruler": {"use": "counter"}},
+        "sources": {
+            "english": {"use": "numbered", "path": ["en.txt"], "license": "cc0-1.0"},
+            "swahili": {"use": "numbered", "path": ["sw.txt"], "license": "cc0-1.0", "translation_of": "english"},
+        },
+        "datasets": {
+            "loud": {
+                "from": ["english", "swahili"],
+                "splits": {"train": 0.9, "test": 0.1},
+                "steps": [{"letters": {"model": "ruler", "min": 9}}, "shout", {"most": {"count": 500}}],
+            }
+        },
+        "run": {"workers": 1, **run},
+    }
+    path = folder / "catalog.yaml"
+    path.write_text(yaml.safe_dump(catalog))
+    return path
+
+
 class House:
     """A catalog on disk with two sources, changed at will and built inline."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from house import write_small
 
 from curate.engine.store.gc import verify_version
 from curate.engine.store.store import Store
@@ -41,26 +42,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    for language in ("en", "sw"):
-        lines = [f"{language}\t{n}\t{language} {'words ' * (n % 7)}{n}" for n in range(240)]
-        (tmp_path / f"{language}.txt").write_text("\n".join(lines), encoding="utf-8")
-    catalog = {
-        "version": 1,
-        "models": {"ruler": {"use": "counter"}},
-        "sources": {
-            "english": {"use": "numbered", "path": ["en.txt"], "license": "cc0-1.0"},
-            "swahili": {"use": "numbered", "path": ["sw.txt"], "license": "cc0-1.0", "translation_of": "english"},
-        },
-        "datasets": {
-            "loud": {
-                "from": ["english", "swahili"],
-                "splits": {"train": 0.9, "test": 0.1},
-                "steps": [{"letters": {"model": "ruler", "min": 9}}, "shout", {"most": {"count": 500}}],
-            }
-        },
-        "run": {"workers": 1},
-    }
-    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
+    write_small(tmp_path, 240)
     (tmp_path / "build.py").write_text(SCRIPT.format(plugin=str(ROOT / "tests" / "plugin")))
     return tmp_path
 

@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from house import write_small
 
 import curate
 from curate import load_catalog
@@ -123,26 +124,7 @@ def url(bucket: str) -> str:
 def machine(url: str, tmp_path: Path, registry: Any, monkeypatch: pytest.MonkeyPatch) -> Machines:
     folder = tmp_path / "project"
     folder.mkdir()
-    for language in ("en", "sw"):
-        lines = [f"{language}\t{n}\t{language} {'words ' * (n % 7)}{n}" for n in range(26)]
-        (folder / f"{language}.txt").write_text("\n".join(lines), encoding="utf-8")
-    catalog = {
-        "version": 1,
-        "models": {"ruler": {"use": "counter"}},
-        "sources": {
-            "english": {"use": "numbered", "path": ["en.txt"], "license": "cc0-1.0"},
-            "swahili": {"use": "numbered", "path": ["sw.txt"], "license": "cc0-1.0", "translation_of": "english"},
-        },
-        "datasets": {
-            "loud": {
-                "from": ["english", "swahili"],
-                "splits": {"train": 0.9, "test": 0.1},
-                "steps": [{"letters": {"model": "ruler", "min": 9}}, "shout", {"most": {"count": 500}}],
-            }
-        },
-        "run": {"workers": 1, "store": url},
-    }
-    (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog))
+    write_small(folder, 26, store=url)
     return lambda name: Machine(name, folder, registry, monkeypatch)
 
 
