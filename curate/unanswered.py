@@ -1,10 +1,8 @@
 """Remembers requests to models that got no usable answer, so that a later build knows which to send again.
 
-Whoever asks notes it here (:func:`curate.generation.common.requests.ask` does), whoever runs the task writes it
-down with its result. A
-question that was lost because a server was in trouble is asked again by the next build; one that failed for good is
-not,
-unless somebody says so.
+Requests are noted here by :func:`curate.generation.common.requests.ask`, and stored with the result of the task. A
+request that was lost because a server was in trouble is sent again by the next build; one that failed for good only
+with ``curate build --retry-failed``.
 """
 
 from __future__ import annotations

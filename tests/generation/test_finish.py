@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import curate
 from curate.cli.main import app
 from curate.engine.store.gc import verify_version
+from curate.engine.tasks.finish import whole_rows
 
 LANGUAGES = {"sw": "habari", "ar": "سؤال", "th": "คำถาม"}
 ROWS = 60
@@ -191,3 +192,8 @@ def test_nothing_answered_is_an_empty_version_and_opposites_are_refused(write, s
             curate.build(catalog, "answers", finish=True, **opposite)
     done = CliRunner().invoke(app, ["build", "-q", "--finish", "-c", str(catalog)])
     assert done.exit_code == 0 and "partial: answers/respond was not asked about 60 of 60 rows" in done.stdout
+
+
+def test_rows_of_which_a_step_makes_nothing_at_all_are_reported():
+    [batch] = whole_rows([], {"b", "a"})
+    assert batch.table.num_rows == 0 and [row.where for row in batch.bad] == ["a", "b"]

@@ -49,7 +49,7 @@ def whole_rows(made: Iterable[pa.Table | RowBatch], not_asked: Set[str]) -> list
     batches = [one if isinstance(one, RowBatch) else RowBatch(one) for one in made]
     told = {row.where for batch in batches for row in batch.bad}
     lacking = [FailedRow(row, _WHY, "", transient=True) for row in sorted(not_asked - told)]
-    alone = [RowBatch(batches[0].table.slice(0, 0), tuple(lacking))] if lacking and batches else []
+    alone = [RowBatch(pa.table({}), tuple(lacking))] if lacking else []
     return [*(RowBatch(_without(one.table, not_asked), one.bad) for one in batches), *alone]
 
 
