@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import hashlib
@@ -32,6 +33,31 @@ def regular(path: Path) -> Path:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path
+
+
+@contextlib.contextmanager
+def exclusively(place: Path) -> Iterator[None]:
+    """Lets one process of this machine at a time in, by a lock on a folder or on a file, which is made; the lock of a
+    killed process is free.
+
+    Where there are no such locks (Windows, some network file systems), nobody is kept waiting.
+
+    Raises:
+        OSError: the folder cannot be made, or the place not opened.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    opened = os.open(place, os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def stamp(about: os.stat_result) -> tuple[int, int, int, int]:

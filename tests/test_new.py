@@ -254,6 +254,18 @@ def test_short_answers_are_in_the_language_that_prompts_and_answers_tell_togethe
     assert "sw: null" in made.text  # no limit for it
 
 
+@pytest.mark.parametrize("words", [["कुत्रा", "मांजर", "घर", "पाणी"], ["mbwa", "paka", "nyumba", "maji"]])
+def test_short_answers_in_words_that_the_prompt_lacks_may_be_in_another_language(tmp_path, words):
+    asked = ["dog", "cat", "house", "water"]
+    rows = [
+        {"instruction": f"Translate the word '{one}' into the other language, please.", "input": "", "output": word}
+        for one, word in zip(asked, words, strict=True)
+    ]
+    jsonl(tmp_path / "words.jsonl", rows)
+    with pytest.raises(SourceError, match="could not be detected"):
+        curate.new_catalog(tmp_path / "words.jsonl", folder=tmp_path)
+
+
 def test_languages_are_told_row_by_row(tmp_path):
     mixed = [text for tag in ("ar", "hi", "zh") for text in TEXTS[tag]]
     jsonl(tmp_path / "mixed.jsonl", [{"text": one} for one in mixed])

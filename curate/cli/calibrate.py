@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Model = Annotated[str, typer.Argument(help="A model of the catalog, or the name of an installed encoder.")]
 Labels = Annotated[list[Path] | None, typer.Option("--labels", hidden=True)]
+Moved = Annotated[str, typer.Option("--threshold", hidden=True)]
+MovedFlag = Annotated[bool, typer.Option("--write", hidden=True)]
 LABELS_MOVED = (
     "--labels: thresholds out of labels are found by 'curate review thresholds DATASET LABELS --threshold NAME'"
 )

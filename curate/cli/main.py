@@ -267,6 +267,8 @@ def models(
 def calibrate(
     model: asked.Model,
     labels: asked.Labels = None,
+    threshold: asked.Moved = "",
+    write: asked.MovedFlag = False,
     anchors: asked.Files = None,
     license_: asked.License = "unknown",
     pairs: asked.Pairs = "",
@@ -284,7 +286,7 @@ def calibrate(
 ) -> None:
     """Measure for which language pairs an encoder is reliable, and write thresholds for `min: calibrated`."""
 
-    if labels:
+    if labels or threshold or write:
         raise typer.BadParameter(asked.LABELS_MOVED)
     loaded = load(catalog, set_) if catalog != DEFAULT or catalog.exists() else None
     wanted = [pair for part in pairs.split(",") if (pair := part.strip())]

@@ -48,6 +48,7 @@ _LICENCE = ("license", "licence")
 _PAIR = re.compile(r"(?<![A-Za-z])([a-z]{2,3})[-_]([a-z]{2,3})(?![A-Za-z])")
 _TMX_LANGUAGE = re.compile(r"""<tuv\b[^>]*?\b(?:xml:)?lang\s*=\s*["']([A-Za-z0-9_-]+)["']""", re.IGNORECASE)
 _HEAD = 65_536
+_EDGES = re.compile(r"^\W+|\W+$")
 _LONG_NAME = 40
 
 
@@ -214,10 +215,11 @@ class _Sniffer:
         sniffed = Sniffed(self.found, params, kind, form.name if form else self.form, rows, bad)
         texts = field_text(kind, table, answer_field(kind)).to_list()
         sniffed.guessed, sniffed.texts = guess(texts, self.name), texts
-        if not sniffed.guessed.tags and kind is not Kind.PARALLEL:
-            # Short answers do not tell; with what was asked they do.
-            every = [field_text(kind, table, name).to_list() for name in main_fields(kind)]
-            whole = guess(["\n".join(parts) for parts in zip(*every, strict=True)])
+        every = {name: field_text(kind, table, name).to_list() for name in main_fields(kind)}
+        asked = ["\n".join(parts) for parts in zip(*every.values(), strict=True)]
+        if not sniffed.guessed.tags and kind is not Kind.PARALLEL and _are_quoted(texts, asked):
+            # Numbers and names out of the prompt are in no other language than the prompt.
+            whole = guess(asked)
             if len(whole.tags) == 1:
                 sniffed.guessed.named, sniffed.guessed.named_by = whole.tags[0], "its prompts and answers together"
         sniffed.keys, sniffed.length = _keys_of(first), _length(self.found)
@@ -319,6 +321,19 @@ class _Sniffer:
             )
         places = {"source": columns[0], "target": columns[1]} if columns != [0, 1] else {}
         return {**places, "source_language": wanted[0], "target_language": wanted[1]}
+
+
+def _are_quoted(answers: Sequence[str], whole: Sequence[str]) -> bool:
+    """Whether nearly all answers have no letters, or stand in their prompt too.
+
+    Args:
+        whole: for each answer all texts of its row, the answer included.
+    """
+    quoted = 0
+    for answer, every in zip(answers, whole, strict=True):
+        words = _EDGES.sub("", answer or "").casefold()
+        quoted += not any(map(str.isalpha, words)) or every.casefold().count(words) > 1
+    return 10 * quoted >= 9 * len(answers)
 
 
 def _told(error: Any, source: type[SourceParams]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from curate.records.marks import ALIKE, LONGEST, Mark, differences, likeness
+from curate.records.marks import ALIKE, Mark, differences, likeness
 from curate.records.markup import Html, direction, html_language, joined, tag, text, words
 from curate.rows import Kind
 from curate.rows.kinds import MEDIA, message_columns
@@ -18,6 +18,8 @@ BESIDE = 1_200
 """Characters shown of each text of a row beside another."""
 WHOLE = 20_000
 """Characters shown of each text of a row; the rest has pages of its own, since browsers stand still over a megabyte."""
+LONGEST_COMPARED = 4_000
+"""Characters of two texts up to which their differences are marked."""
 
 
 class Stretch(Protocol):
@@ -224,7 +226,7 @@ def _indented(given: str) -> str:
 def _differing(row: Mapping[str, Any]) -> dict[str, Html]:
     """The last messages of the two answers, with the words that only one of them has marked."""
     sides = [row[name][-1]["content"] if row[name] else "" for name in ("chosen", "rejected")]
-    if max(map(len, sides)) > LONGEST:
+    if max(map(len, sides)) > LONGEST_COMPARED:
         return {}
     old, new = compared(sides[1], sides[0], row["language"])
     return {"chosen": new, "rejected": old}
@@ -233,7 +235,7 @@ def _differing(row: Mapping[str, Any]) -> dict[str, Html]:
 def compared(old: str, new: str, language: str) -> tuple[Html, Html]:
     """Two texts, in each the words marked that the other does not have there; unmarked if they are very long or have
     little in common."""
-    if max(len(old), len(new)) > LONGEST or likeness(old, new, language) < ALIKE:
+    if max(len(old), len(new)) > LONGEST_COMPARED or likeness(old, new, language) < ALIKE:
         return text(old), text(new)
     pieces = differences(old, new, language)
     left = [tag("del", said) if mark is Mark.REMOVED else said for mark, said in pieces if mark is not Mark.ADDED]

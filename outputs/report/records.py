@@ -14,12 +14,12 @@ from curate.records.conversation import BESIDE, Own, conversation, shortened
 from curate.records.markup import Html, joined, language_name, table, tag, words
 from curate.rows.fields import parents_of
 from outputs.report.charts import number
-from outputs.report.rows import first_words
+from outputs.report.rows import PARENTS, first_words
 from outputs.report.thresholds import Limit, owner
 
 Address = Callable[[str], str | None]
 _SHORT = 160
-_PARENTS = ("Parent", "Parent of the parent", "Further back")
+_GENERATIONS = ("Parent", "Parent of the parent", "Further back")
 _SILENT = ("cluster_id", "spans")
 
 
@@ -93,10 +93,13 @@ def record(
             beside.append(_relative(title, row_id, other, rows))
 
     generation = [row]
-    for title in _PARENTS:
-        older = list(dict.fromkeys(parent for one in generation for parent in parents_of(one)))
+    for title in _GENERATIONS:
+        every = list(dict.fromkeys(parent for one in generation for parent in parents_of(one)))
+        older = every[:PARENTS]
         for parent in older:
             add(title, parent, relatives.get(parent))
+        if more := len(every) - len(older):
+            beside.append(tag("p", f"{title}: {more:,} more rows, not shown.", class_="note"))
         generation = [relatives[parent] for parent in older if parent in relatives]
     for one in sorted({one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of")}):
         add("Duplicate of", one, relatives.get(one))

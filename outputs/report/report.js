@@ -13,7 +13,7 @@
   const folded = (text) => text.normalize("NFKC").toLowerCase();
   const searchable = new Map();
   const wordsOf = (row) => {
-    if (!searchable.has(row)) searchable.set(row, folded([row.dataset.id, row.dataset.place, row.querySelector(".texts").textContent].join("\n")));
+    if (!searchable.has(row)) searchable.set(row, folded([row.dataset.id, row.dataset.place, ...Array.from(row.querySelectorAll(".texts .text, .texts pre"), (one) => one.textContent)].join("\n")));
     return searchable.get(row);
   };
   const columns = { kept: { list: find("kept-rows"), status: find("kept-status"), more: find("kept-more"), shown: pageSize },

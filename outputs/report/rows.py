@@ -24,7 +24,8 @@ from curate.rows.kinds import MEDIA, kind_of
 from curate.steps.outputs import Version
 from outputs.report.data import File
 
-_PARENTS = 8
+PARENTS = 8
+"""Rows of each generation that are shown beside a row; others are counted."""
 _GENERATIONS = 3
 _BATCH = 4_096
 
@@ -98,7 +99,7 @@ def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The ids of these rows' parents and of the rows they were dropped for, once each."""
     found: dict[str, None] = {}
     for row in rows:
-        found |= dict.fromkeys(parents_of(row)[:_PARENTS])
+        found |= dict.fromkeys(parents_of(row)[:PARENTS])
         found |= dict.fromkeys(one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of"))
     return list(found)
 

@@ -9,11 +9,11 @@ from typing import Any
 from curate.engine.store.diff import Difference, compare, made_at, sides
 from curate.records.conversation import (
     BESIDE,
+    LONGEST_COMPARED,
     compared,
     conversation,
     language_and_direction,
 )
-from curate.records.marks import LONGEST
 from curate.records.markup import Html, joined, language_name, table, tag
 from outputs.report.charts import number
 from outputs.report.rows import texts
@@ -150,10 +150,10 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Html]:
         label = (after or before)[0]
         was, now = (one[1] if one else "" for one in (before, after))
         # Of long texts the part that begins shortly before the first difference.
-        long = max(len(was), len(now)) > LONGEST
+        long = max(len(was), len(now)) > LONGEST_COMPARED
         start = max(0, _same(was, now) - _BEFORE) if long else 0
-        parts = [one[start : start + LONGEST] for one in (was, now)]
-        cut = tag("p", f"Characters {start + 1:,} to {start + LONGEST:,}.", class_="note") if long else None
+        parts = [one[start : start + LONGEST_COMPARED] for one in (was, now)]
+        cut = tag("p", f"Characters {start + 1:,} to {start + LONGEST_COMPARED:,}.", class_="note") if long else None
         marked = compared(parts[0], parts[1], new["language"])
         yield tag("div", label, class_="role")
         yield joined(

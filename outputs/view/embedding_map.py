@@ -112,8 +112,11 @@ class EmbeddingMap:
             found.append(Cluster(number, len(mine), languages, dropped, words[number], some, (x, y)))
         return found
 
-    def inside(self, region: str) -> Ids:
+    def inside(self, region: str, state: str) -> Ids:
         """The rows of a cluster (``3``, from 1), or in a rectangle (``0.1,0.2,0.5,0.6``: left, top, right, bottom).
+
+        Args:
+            state: ``kept`` or ``dropped``; of equal rows one may be kept and another one dropped.
 
         Raises:
             NotFound: it is neither.
@@ -129,7 +132,8 @@ class EmbeddingMap:
         else:
             known = f"1 to {len(self.layout.typical)}"
             raise NotFound(f"region: '{region[:40]}' is neither a cluster ({known}) nor a rectangle (0.1,0.2,0.5,0.6)")
-        return frozenset(self.points[one].id for one in np.flatnonzero(within).tolist())
+        mine = (self.points[one] for one in np.flatnonzero(within).tolist())
+        return frozenset(one.id for one in mine if bool(one.step) == (state == "dropped"))
 
 
 def map_of(read: ReadVersion) -> EmbeddingMap:

@@ -23,7 +23,8 @@ def filter_of(read: ReadVersion, request: Request, labels: Labels) -> Filter:
     """
     given = Filter.of(request.query)
     marked = tuple(labels.marked(given.label)) if given.label else ()
-    return replace(given, labelled=marked, inside=map_of(read).inside(given.region) if given.region else frozenset())
+    inside = map_of(read).inside(given.region, given.state) if given.region else frozenset()
+    return replace(given, labelled=marked, inside=inside)
 
 
 def filters(read: ReadVersion, given: Filter) -> Html:

@@ -21,7 +21,7 @@ from curate.preferences.review.labels_file import (
     ErrorSpan,
     Label,
     Verdict,
-    alone,
+    exclusive_labels,
     read_labels,
     write_labels,
 )
@@ -92,7 +92,7 @@ class Labels:
         allowed: tuple[str, ...] = CHOICES if pair else VERDICTS
         if word is not None and word not in allowed:
             raise StepError(f"label: '{word}'{nearest(word, allowed)} (known: {', '.join(allowed)})")
-        with self._lock, alone(self.path):
+        with self._lock, exclusive_labels(self.path):
             self._mine = self._read()
             old = self._mine.get(row["id"])
             new = old or Label(row["id"], self.annotator, kind=str(row["kind"]), language=row["language"])
@@ -120,7 +120,7 @@ class Labels:
         Returns:
             The row that it concerned; None if there is nothing to take back.
         """
-        with self._lock, alone(self.path):
+        with self._lock, exclusive_labels(self.path):
             if not self._before:
                 return None
             row, old = self._before[-1]

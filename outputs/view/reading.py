@@ -156,11 +156,11 @@ class Reader:
         with self._lock:
             making = self._making.setdefault(key, threading.RLock())
         with making:
-            with self._lock:
-                if key in self._known:
-                    self._known.move_to_end(key)
-                    return self._known[key]
             try:
+                with self._lock:
+                    if key in self._known:
+                        self._known.move_to_end(key)
+                        return self._known[key]
                 made = make()
                 with self._lock:
                     self._known[key] = made

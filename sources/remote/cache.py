@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import orjson
 
+from curate.files import exclusively
 from curate.steps import SourceError
 from curate.user_cache import cache_folder
 from sources.archives import split_inside
@@ -196,7 +197,7 @@ def _fetch(url: str, kept: Path) -> None:
         if not _complete(kept):
             raise changed(url)
         return
-    with _keeping(url), _locked(kept.parent.parent):
+    with _keeping(url), exclusively(kept.parent.parent / "lock"):
         if _complete(kept):
             return  # another process fetched it meanwhile
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +210,7 @@ def _content_state(url: str) -> str:
     """The state of a file of which its server tells nothing: it is fetched, and its content is its state."""
     system = Web() if protocol(url) in WEB else System(url)
     folder = _root() / key_of(url)
-    with _keeping(url), _locked(folder):
+    with _keeping(url), exclusively(folder / "lock"):
         handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
         os.close(handle)
         part = Path(name)
@@ -299,17 +300,3 @@ def _keeping(url: str) -> Iterator[None]:
             f"{public(url)}: it cannot be kept in {_root()}: {error.strerror or error}; CURATE_CACHE names another "
             "folder"
         ) from error
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time fetches a file; the lock of a killed one is free."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows: two processes may fetch the same, and the later one wins
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

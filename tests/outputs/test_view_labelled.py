@@ -110,6 +110,10 @@ def test_what_labels_say_is_written_into_the_catalog_and_built(folder, tmp_path,
         (["review", "thresholds", "sea", "none.jsonl", "--threshold", "shape.min_response_chars"], "cannot be read"),
         (["review", "thresholds", "see", "labels.jsonl", "--threshold", "shape.max_chars"], "no dataset 'see'"),
         (["calibrate", "sea", "--labels", "labels.jsonl"], "'curate review thresholds DATASET LABELS"),
+        (
+            ["calibrate", "sea", "--labels", "labels.jsonl", "--threshold", "shape.min_chars", "--write"],
+            "'curate review",
+        ),
     ],
 )
 def test_mistakes_are_told(folder, monkeypatch, given, said):

@@ -66,13 +66,14 @@ def test_clusters_say_their_languages_words_and_texts(found):
 
 
 def test_a_region_is_a_cluster_or_a_rectangle(found):
-    every = {point.id for point in found.points}
-    assert found.inside("0,0,1,1") == every
-    parts = [found.inside(str(one.number + 1)) for one in found.clusters]
-    assert frozenset.union(*parts) == every and sum(map(len, parts)) == len(every)
+    for state in ("kept", "dropped"):
+        every = {point.id for point in found.points if bool(point.step) == (state == "dropped")}
+        assert every and found.inside("0,0,1,1", state) == every
+        parts = [found.inside(str(one.number + 1), state) for one in found.clusters]
+        assert frozenset.union(*parts) == every and sum(map(len, parts)) == len(every)
     for bad in ("0", "99", "1,2", "0,0,1,2", "a", "٣"):
         with pytest.raises(NotFound, match="neither a cluster"):
-            found.inside(bad)
+            found.inside(bad, "kept")
 
 
 def test_a_sample_is_the_same_and_holds_whole_items(read):
@@ -120,7 +121,7 @@ def test_a_region_leads_to_its_rows(client, found):
     kept = first.points - first.dropped
     assert f"of {kept}" in rows and '<option value="1" selected>cluster 1</option>' in rows
     ids = set(re.findall(r'data-id="([0-9a-f]{32})"', rows))
-    assert ids <= found.inside("1")
+    assert ids <= found.inside("1", "kept")
     assert "of 1<" in client.get("/rows?region=0,0,1,1&state=dropped")
     assert client.ask(client.base + "/rows?region=nowhere")[0] == 404
     assert client.get("/rows/count?region=0,0,1,1").replace(",", "") == str(5 * 2 * TIMES + 1)

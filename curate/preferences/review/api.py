@@ -27,8 +27,8 @@ from curate.preferences.review.labels_file import (
     VERDICTS,
     Label,
     Verdict,
-    alone,
     by_row,
+    exclusive_labels,
     is_id,
     read_labels,
     write_labels,
@@ -154,7 +154,7 @@ def import_(
     if not lines:
         raise StepError("review: there are no rows in these files")
     rows = _rows(version, [*new.values()], result)
-    with alone(target):
+    with exclusive_labels(target):
         kept = {one.key: one for one in read_labels([target])} if target.exists() else {}
         result.new = sum(key not in kept for key in new)
         result.changed = sum(key in kept and kept[key].content != one.content for key, one in new.items())

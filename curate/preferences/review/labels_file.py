@@ -9,8 +9,6 @@ and ``seen`` (the file and line it was read from).
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,11 +20,8 @@ import regex
 from curate.catalog.suggestions import nearest
 from curate.engine.store.store import write_atomically
 from curate.errors import StepError
-from curate.files import regular
+from curate.files import exclusively, regular
 from curate.rows.ids import hash_texts
-
-if sys.platform != "win32":
-    import fcntl
 
 Verdict = Literal["good", "bad", "unsure"]
 Choice = Literal["chosen", "rejected", "tie"]
@@ -118,26 +113,19 @@ def read_labels(paths: Sequence[str | Path]) -> list[Label]:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keeps other processes that write labels into the same folder from reading and writing between a reading and a
-    writing inside. Where the system has no such locks (Windows), they are not kept from it.
+def exclusive_labels(path: Path) -> Iterator[None]:
+    """Keeps other processes that write labels into the same folder from doing so between reading and writing.
 
     Raises:
         StepError: the folder cannot be made or opened.
     """
-    if sys.platform == "win32":
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(exclusively(path.parent))
+        except OSError as error:
+            raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
         yield
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 def write_labels(path: Path, labels: Iterable[Label]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from curate.engine.store.remote.pull import pull
 from curate.engine.store.remote.push import push
 from curate.engine.store.remote.working_copy import WorkingCopy
 from curate.errors import StoreError
+from curate.files import exclusively
 
 _LOG = logging.getLogger("curate.engine")
 SEND = 60.0
@@ -54,7 +55,7 @@ class Session:
         self._stop = threading.Event()
         head = self._lease.acquire(wait)
         try:
-            with one_at_a_time(root):
+            with exclusively(root / "remote" / "lock"):
                 for lost in pull(self._copy, head, caches=True):
                     _LOG.warning(lost)
                 self._copy.tidy()
@@ -116,7 +117,7 @@ class Session:
             return  # a build has said so already
         try:
             try:
-                with one_at_a_time(self._copy.root):
+                with exclusively(self._copy.root / "remote" / "lock"):
                     notes = [self._copy.root / "remote" / name for name in ("erased", "sweep")]
                     erased, swept = (note.exists() for note in notes)
                     push(self._copy, self._lease, caches=True, sweep=swept or erased, erased=erased)
@@ -145,7 +146,7 @@ def refresh_copy(root: Path, is_held: Callable[[], bool], *, caches: bool) -> No
         StoreError: the store cannot be reached.
     """
     for last in (False, False, True):
-        with one_at_a_time(root):
+        with exclusively(root / "remote" / "lock"):
             if is_held():
                 return
             copy = WorkingCopy(root)
@@ -166,13 +167,3 @@ def refresh_copy(root: Path, is_held: Callable[[], bool], *, caches: bool) -> No
             for one in lost:
                 _LOG.warning(one)
             return
-
-
-@contextlib.contextmanager
-def one_at_a_time(root: Path) -> Iterator[None]:
-    """Only one process of this machine at a time brings a working copy up to date."""
-    import fcntl
-
-    with (root / "remote" / "lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
