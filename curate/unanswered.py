@@ -69,7 +69,11 @@ class Unanswered:
     def counts(self) -> dict[str, Any]:
         """How many rows were ``lost`` and how many ``failed``, and by which ``errors``, for the task's result;
         zeros are left out."""
-        told = {"lost": len(self.lost), "failed": len(self.failed - self.lost), "errors": dict(self.errors)}
+        told = {
+            "lost": len(self.lost - self.not_asked),
+            "failed": len(self.failed - self.lost),
+            "errors": dict(self.errors),
+        }
         return {name: count for name, count in told.items() if count}
 
 

@@ -149,8 +149,7 @@ class Database:
             QueryError: as :meth:`query`.
         """
         needed = self._tables.needed(sql)
-        if not self._tables.lists(sql):
-            self._tables.bring(needed)
+        self._tables.bring(needed, sql)
         patience, sent = 1, False
         while True:
             if self._process.renewed():

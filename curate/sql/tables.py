@@ -19,6 +19,7 @@ from curate.errors import DamagedError, StoreError
 
 # Statements that list tables must find all of them.
 _LISTING = re.compile(r"\b(show|describe)\b|^\W*desc\b|information_schema|duckdb_|pg_|sqlite_|pragma")
+_DESCRIBING = re.compile(r"\W*(show|describe|desc)\b")
 _LONG = 1_000_000
 View = dict[str, Any]
 
@@ -68,13 +69,17 @@ class Tables:
             return every
         return [title for title in every if title in lower]
 
-    def bring(self, titles: Iterable[str]) -> None:
-        """Fetches the files of these tables that a working copy lacks.
+    def bring(self, titles: Iterable[str], sql: str) -> None:
+        """Fetches the files that a working copy lacks of those of these tables that a statement names; none for one
+        that only describes them.
 
         Raises:
             StoreError: the store behind its URL cannot be reached.
         """
-        for name, version in {self._versions[title] for title in titles if title in self._versions}:
+        lower = sql.lower()
+        if _DESCRIBING.match(lower):
+            return
+        for name, version in {self._versions[one] for one in titles if one in self._versions and one in lower}:
             bring_all(self._store.dataset(name) / version)
 
     def lists(self, sql: str) -> bool:
@@ -135,13 +140,11 @@ class Tables:
         return self._manifests[name, version]
 
     def bring_missing(self, paths: Iterable[str]) -> bool:
-        """Fetches the versions of files that a statement did not find; whether there were any."""
-        folders = {
-            Path(path).parents[1] for path in paths if not Path(path).exists() and absent(Path(path)) is not None
-        }
-        for folder in folders:
+        """Fetches the versions of files that a statement did not find; whether one is here now."""
+        missing = [one for one in map(Path, paths) if not one.exists() and absent(one) is not None]
+        for folder in {one.parents[1] for one in missing}:
             bring_all(folder)
-        return bool(folders)
+        return any(one.exists() for one in missing)
 
     # -------------------------------------------------------------------------------------------------------------
     # errors

@@ -448,6 +448,40 @@ def test_a_cleared_cache_is_no_order_to_delete(machine: Machines, url: str) -> N
     assert objects_in(url).keys() >= {name for name in before if name.endswith((".parquet", ".json"))} - {"store.json"}
 
 
+def test_what_was_removed_here_and_could_not_be_sent_does_not_come_back(
+    machine: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = machine("one")
+    one.build()
+    tag_version(one.store(), "loud", "v1")
+
+    def away(*given: Any, **more: Any) -> None:
+        raise StoreError("the server is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session_module, "push", away)
+        with pytest.raises(StoreError, match="the next build on this machine sends it"):
+            remove_tag(one.store(), "loud", "v1")
+    one.build()
+    assert "v1" not in {path.stem for path in (one.root / "datasets" / "loud" / "refs").iterdir()}
+    two = machine("two")
+    two.build()
+    assert "v1" not in {path.stem for path in (two.root / "datasets" / "loud" / "refs").iterdir()}
+
+
+def test_a_sign_of_life_whose_answer_was_lost_is_no_takeover(machine: Machines, url: str) -> None:
+    machine("one").build()
+    held = lease.Lease(Objects(url), {"id": "mine", "pid": 1, "host": "here"}, lambda holder: False)
+    held.acquire(0.0)
+    before = held._state
+    held.commit()  # this one's answer is lost:
+    held._state = before
+    held.commit()
+    held.check()
+    held.release()
+    assert read_head(Objects(url)).head.holder is None
+
+
 def test_tags_are_shared(machine: Machines) -> None:
     one, two = machine("one"), machine("two")
     first = one.build()

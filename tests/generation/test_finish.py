@@ -173,11 +173,23 @@ def test_a_dataset_below_that_is_partial_makes_those_above_so_until_it_is_whole(
     assert not above.partial and not above.alarms and above.rows == ROWS // 3
 
 
+def test_equal_and_dropped_rows_are_counted_rightly(write, server):
+    catalog = write([{"duplicates": {"fields": ["prompt"]}}, {"respond": {"model": "writer"}}])
+    prompts = catalog.parent / "prompts.jsonl"
+    prompts.write_text(f"{prompts.read_text(encoding='utf-8')}\n" * 2, encoding="utf-8")
+    stop_after(server, catalog, 20)
+    [part] = curate.build(catalog, finish=True)
+    assert part.partial[0]["not_asked"] + part.rows == part.partial[0]["rows"] == ROWS
+    assert not any("in trouble" in warning for warning in part.warnings)
+
+
 def test_a_target_ends_with_what_there_is(write, server):
     catalog = write([{"respond": {"model": "writer"}}], answers={"target": {"rows": 15, "per": "language"}})
     stop_after(server, catalog, 12)
     [part] = curate.build(catalog, finish=True)
-    assert part.partial and any(alarm.startswith("target: not reached") for alarm in part.alarms)
+    assert part.partial and any(
+        alarm.startswith("target: not reached: answers are missing (--finish)") for alarm in part.alarms
+    )
     assert part.rows == sum(part.funnel.kept.values()) > 0
     [whole] = curate.build(catalog)
     assert whole.funnel.kept == dict.fromkeys(LANGUAGES, 15) and not whole.partial

@@ -209,7 +209,11 @@ def run_until_target(
         if not missing:
             return state
         if drawn >= most or number >= _MOST_ROUNDS or runner.record.not_asked:
-            why = "all candidates were tried" if drawn >= most else f"{number} rounds were made"
+            why = f"{number} rounds were made"
+            if runner.record.not_asked:
+                why = "answers are missing (--finish)"
+            elif drawn >= most:
+                why = "all candidates were tried"
             state.alarms.append(f"target: not reached: {why} ({drawn:,}); {_state(target, reached)}")
             return state
         if target.per == "language":

@@ -175,7 +175,7 @@ class TaskRunner:
             languages.update(result.get("not_asked", {}))
         if languages:
             self.record.not_asked[stage] = NotAsked(dict(languages), sum(task.rows for task, _ in done))
-        if lost := sum(int(result.get("lost", 0)) for _, result in done) - languages.total():
+        if lost := sum(int(result.get("lost", 0)) for _, result in done):
             self.warn(stage, f"{_rows(lost)} failed because a server was in trouble; the next build asks again")
 
     def _look_up(
@@ -291,7 +291,7 @@ class TaskRunner:
             return None
         not_asked = sum(result.get("not_asked", {}).values())
         failed = int(result.get("failed", 0)) if self.context.retry_failed else 0
-        found = (int(result.get("lost", 0)) - not_asked, failed, not_asked)
+        found = (int(result.get("lost", 0)), failed, not_asked)
         return found if any(found) else None
 
     def _unscored(self, task: Task) -> int:

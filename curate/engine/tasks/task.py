@@ -329,7 +329,7 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
     told: dict[str, Any] = {"scored": len(missing)}
     if not_asked := work.context.unanswered.not_asked:
         columns = left_out(columns, table["id"], not_asked)
-        told["not_asked"] = by_language(table, not_asked)
+        told["not_asked"] = by_language(table.filter(pa.array(kept)), not_asked)
     return {**_columns_result(folder, "columns.parquet", columns, table, step.assesses), **told}
 
 

@@ -216,6 +216,8 @@ def _missing(root: Path, folder: Path) -> Iterator[tuple[str, Entry]]:
     files = known(root).files
     units = ["/".join(below.parts[:3])] if len(below.parts) > 2 else [unit for unit in files if unit]
     for unit in units:
+        if not (root / unit).is_dir():
+            continue  # removed here, and not yet sent
         for name, entry in files.get(unit, {}).items():
             if PurePosixPath(unit, name).is_relative_to(below):
                 yield f"{unit}/{name}", entry

@@ -112,7 +112,11 @@ class Lease:
                 self._state = swap_head(self._objects, self._state, **changes)
             except Conflict:
                 found = read_head(self._objects)
-                self._lost = _named((found.head.holder if found else None) or {})
+                holder = (found.head.holder if found else None) or {}
+                if found is not None and holder.get("id") == self._me["id"]:  # a write of ours, whose answer was lost
+                    self._state = swap_head(self._objects, found, **changes)
+                else:
+                    self._lost = _named(holder)
 
     def release(self) -> None:
         """Lets others in.

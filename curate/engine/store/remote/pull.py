@@ -20,7 +20,7 @@ from curate.caches import bring as merge
 from curate.caches import settle
 from curate.engine.store.remote.fetch import Entry, Known, known, object_name, read_files, side_by_side, suspect
 from curate.engine.store.remote.head import Head
-from curate.engine.store.remote.working_copy import DESCRIPTIONS, WorkingCopy, checkpoint, is_shared
+from curate.engine.store.remote.working_copy import DESCRIPTIONS, UNSENT, WorkingCopy, checkpoint, is_shared
 from curate.errors import StoreError
 
 
@@ -47,6 +47,8 @@ class _Pull:
         self._now = Known(head.index, head.purges, theirs, dict(self._before.stamps))
         self._erased = self._before.purges != head.purges
         """Whether rows were erased since this copy was up to date."""
+        self._unsent = any((copy.root / "remote" / name).exists() for name in UNSENT)
+        """Whether what is not here was removed by a command that could not send it; else a cache was cleared."""
         self._fetches: list[tuple[str, Entry]] = []
         self._lost: list[str] = []
 
@@ -102,6 +104,8 @@ class _Pull:
         for unit, files in self._now.files.items():
             if not unit:
                 continue
+            if self._unsent and unit not in here and self._before.files.get(unit) == files:
+                continue  # removed here, and not yet sent
             name = DESCRIPTIONS[unit.partition("/")[0]]
             if name not in files:
                 self._loose(unit, files)
@@ -123,15 +127,16 @@ class _Pull:
 
     def _notes(self) -> None:
         """Brings small files up to date; one that was changed in both places is as there."""
-        root, old, new = self._copy.root, self._before.files.get("", {}), self._now.files.get("", {})
+        old, new = self._before.files.get("", {}), self._now.files.get("", {})
         for path in self._copy.notes():
             if path not in new and path != "store.json" and (path in old or self._erased):
                 self._copy.remove(self._now, path)
         for path, entry in new.items():
             if is_shared(path) or self._is_here(path, entry):
                 continue
-            if (root / path).is_file() and old.get(path) == entry and not self._erased:
-                continue  # changed here, and not yet sent
+            there = self._unsent or (self._copy.root / path).is_file()
+            if there and old.get(path) == entry and not self._erased:
+                continue  # changed or removed here, and not yet sent
             self._fetches.append((path, entry))
 
     def _is_here(self, path: str, entry: Entry) -> bool:
@@ -149,7 +154,8 @@ class _Pull:
         Returns:
             Of these where they are now, and what they were.
         """
-        root, new, aside = self._copy.root, self._now.files.get("", {}), list[tuple[Path, str]]()
+        root, new = self._copy.root, self._now.files.get("", {})
+        aside = [(one, "spending.sqlite") for one in (root / "remote").glob("unmerged-*.sqlite")]
         for path in self._copy.caches():
             if path not in new and (path in self._now.stamps or self._erased):
                 self._copy.remove(self._now, path)
@@ -160,8 +166,11 @@ class _Pull:
             if here and stamp is not None and stamp[0] == entry[1] and not self._erased:
                 continue  # as there, or changed here only
             if here and not self._erased and not self._copy.unchanged(self._now, path):
-                place = root / "cache" / "nodes" / f"copy-{uuid.uuid4().hex[:8]}" / path.removeprefix("cache/")
-                place.parent.mkdir(parents=True)
+                word = uuid.uuid4().hex[:8]
+                place = root / "cache" / "nodes" / f"copy-{word}" / path.removeprefix("cache/")
+                if path == "spending.sqlite":  # should this end here, settle() would make a cache of it
+                    place = root / "remote" / f"unmerged-{word}.sqlite"
+                place.parent.mkdir(parents=True, exist_ok=True)
                 checkpoint(root / path)
                 (root / path).rename(place)
                 aside.append((place, path))

@@ -14,7 +14,7 @@ from curate.engine.store.remote.head import read_head
 from curate.engine.store.remote.lease import Lease
 from curate.engine.store.remote.pull import pull
 from curate.engine.store.remote.push import push
-from curate.engine.store.remote.working_copy import WorkingCopy
+from curate.engine.store.remote.working_copy import UNSENT, WorkingCopy
 from curate.errors import StoreError
 from curate.files import exclusively
 
@@ -118,8 +118,9 @@ class Session:
         try:
             try:
                 with exclusively(self._copy.root / "remote" / "lock"):
-                    notes = [self._copy.root / "remote" / name for name in ("erased", "sweep")]
-                    erased, swept = (note.exists() for note in notes)
+                    notes = [self._copy.root / "remote" / name for name in UNSENT]
+                    notes[0].touch()
+                    erased, swept = (note.exists() for note in notes[1:])
                     push(self._copy, self._lease, caches=True, sweep=swept or erased, erased=erased)
                     for note in notes:
                         note.unlink(missing_ok=True)

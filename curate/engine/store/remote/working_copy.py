@@ -19,6 +19,8 @@ _NOTES = ("store.json", "erasure.json", "state/*.json", "publish/*/*.json", "dat
 """Small files that may change; they are always here."""
 _LEFT = 86_400.0
 """Seconds after which a half fetched file counts as left behind."""
+UNSENT = ("unsent", "erased", "sweep")
+"""Files below ``remote/`` that are there from the end of a command until what it changed has been sent."""
 DESCRIPTIONS = {"work": "result.json", "datasets": "manifest.json"}
 """What describes a result and a version."""
 
