@@ -10,13 +10,16 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import regex
 
 from curate.rows import languages
 from curate.text.numbers import WORTH_A_LOOK, Mention, mentions, number_words, said_in_words, spelled
-from curate.text.units import quantities
+from curate.text.units import Quantity, converts, quantities
 
 _ROMAN = regex.compile(r"(?<![\p{L}\p{N}])(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\p{L}\p{N}])")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
@@ -139,6 +142,29 @@ class _Side:
         self.values: set[float | str] = set().union(*(one.values | one.hours for one in found))
         self._digits: Counter[float | str] = Counter()
         self._words: dict[int, int] = {}
+        self._own: set[int] | None = None
+
+    @cached_property
+    def quantities(self) -> dict[str, list[Quantity]]:
+        """The readings of its numbers with units."""
+        return quantities(self.mentions, self.text)
+
+    @cached_property
+    def measured(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """The same by what is measured: units and values."""
+        every = [each for some in self.quantities.values() for each in some]
+        return {
+            of: (np.array([one.unit for one in mine]), np.array([one.value for one in mine]))
+            for of in {one.of for one in every}
+            for mine in [[one for one in every if one.of == of]]
+        }
+
+    def own_units(self, other: _Side) -> set[int]:
+        """The units of numbers that the other side has not."""
+        if self._own is None:
+            mine = (one for one in self.mentions if one.values.isdisjoint(other.values))
+            self._own = {each.unit for one in mine for each in self.quantities.get(one.text, ())}
+        return self._own
 
     def times(self, mention: Mention) -> int:
         """How often this side has another number, in digits or, if small, in words."""
@@ -181,9 +207,11 @@ def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[
 
 def _converted(mention: Mention, one: _Side, other: _Side) -> bool:
     """Whether the other side says the same in another unit."""
-    mine = list(quantities(mention, one.text))
-    theirs = (each for found in other.mentions for each in quantities(found, other.text)) if mine else ()
-    return any(quantity.converted(each) for each in theirs for quantity in mine)
+    mine = one.quantities.get(mention.text, ())
+    # What the other side says in the same unit, and this side does not, is another number and no conversion.
+    if not mine or not other.quantities or any(each.unit in other.own_units(one) for each in mine):
+        return False
+    return any(converts(each, *other.measured[each.of]) for each in mine if each.of in other.measured)
 
 
 def _oftener(one: _Side, other: _Side) -> tuple[str, ...]:

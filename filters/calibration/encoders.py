@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from filters.calibration.anchors import Anchors, shipped_anchors
 Vectors = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 UNRELATED, TRANSLATED = 0.08, 0.78
+_LEAST_APART = 0.05
 _INSTEAD = ("ar", "de", "hi", "sw", "tr", "zh")
 """The languages whose mean stands for a language without anchors."""
 _shipped = cache(shipped_anchors)
@@ -36,7 +36,7 @@ class Encoders:
         self.common = not isinstance(given, str)
         """Whether their cosines are on the common scale."""
         self._loaded: list[Encoder] = [context.model(name) for name in self.names]
-        self._found: dict[tuple[str, str], Encoder | None] = {}
+        self._found: dict[tuple[str, str], tuple[int, Encoder] | None] = {}
 
     def __str__(self) -> str:
         return ", ".join(f"'{name}'" for name in self.names)
@@ -56,16 +56,37 @@ class Encoders:
         return any(one.supports(language) for one in self._loaded)
 
     def find(self, left: str, right: str) -> Encoder | None:
-        """The encoder for a language pair; None if none knows both languages."""
-        if (left, right) not in self._found:
-            known = [one for one in self._loaded if one.supports(left) and one.supports(right)]
-            self._found[left, right] = (_scaled(known[0], left, right) if self.common else known[0]) if known else None
-        return self._found[left, right]
+        """The encoder for a language pair; None if none knows both languages.
+
+        Raises:
+            StepError: those that know both tell translations from other sentences no better than chance.
+        """
+        found = self._choose(left, right)
+        return found[1] if found is not None else None
 
     def place(self, left: str, right: str) -> int | None:
         """The place in the list of the encoder for a language pair."""
-        known = (place for place, one in enumerate(self._loaded) if one.supports(left) and one.supports(right))
-        return next(known, None)
+        found = self._choose(left, right)
+        return found[0] if found is not None else None
+
+    def _choose(self, left: str, right: str) -> tuple[int, Encoder] | None:
+        pair = left, right
+        if pair not in self._found:
+            self._found[pair] = None
+            known = [place for place, one in enumerate(self._loaded) if one.supports(left) and one.supports(right)]
+            for place in known:
+                one = _scaled(self._loaded[place], left, right) if self.common else self._loaded[place]
+                if one is not None:
+                    self._found[pair] = place, one
+                    break
+            else:
+                if known:
+                    names = ", ".join(f"'{self.names[place]}'" for place in known)
+                    raise StepError(
+                        f"{names}: translations in {left}-{right} are no nearer than unrelated sentences; leave the "
+                        "model out, or name one before it that knows this pair"
+                    )
+        return self._found[pair]
 
     def each(self) -> list[Encoder]:
         """All of them, as they are."""
@@ -131,33 +152,47 @@ def on_scale(encoder: Encoder, vectors: Vectors) -> Vectors:
     return encoder.scaled(vectors) if isinstance(encoder, _Scaled) else vectors
 
 
-_known: WeakKeyDictionary[Encoder, dict[frozenset[str], Encoder]] = WeakKeyDictionary()
+class _Measured:
+    """What is measured of an encoder, once in a process: its vectors of anchors, and its scale for each pair."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.pairs: dict[frozenset[str], Encoder | None] = {}
+        self._vectors: dict[str, Vectors] = {}
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        new = [one for one in dict.fromkeys(texts) if one not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self.encoder.encode(new), strict=True))
+        return np.stack([self._vectors[one] for one in texts])
 
 
-def _scaled(encoder: Encoder, left: str, right: str) -> Encoder:
-    """The encoder on the common scale, measured once for each pair and process."""
-    kept = _known.setdefault(encoder, {})
+_measured: dict[int, _Measured] = {}
+
+
+def _scaled(encoder: Encoder, left: str, right: str) -> Encoder | None:
+    """The encoder on the common scale; None if it tells translations of this pair from others no better than chance."""
+    known = _measured.setdefault(id(encoder), _Measured(encoder))  # which holds the encoder, so that its id stays its
     pair = frozenset((left, right))
-    if pair not in kept:
+    if pair not in known.pairs:
         anchors = _shipped()
         one, other = (_anchored(anchors, tag) for tag in sorted((left, right)))
+        same = one is not None and one == other
         measured = [
-            _measured(encoder, anchors, a, b)
+            _measure(known, anchors, a, b)
             for a in ((one,) if one else _INSTEAD)
             for b in ((other,) if other else _INSTEAD)
-            if a != b or one == other
+            if a != b or same
         ]
         mean = np.mean([each[0] for each in measured], axis=0)
         unrelated, translated = np.mean([each[1:] for each in measured], axis=0).tolist()
         # Of the same language on both sides the anchors are the same texts.
-        top = 1.0 if one is not None and one == other else TRANSLATED
-        if translated - unrelated < 0.05:
-            raise StepError(
-                f"an encoder tells translations in {left}-{right} from unrelated sentences no better than chance"
-            )
-        stretch = (top - UNRELATED) / (translated - unrelated)
-        kept[pair] = _Scaled(encoder, mean, stretch, max(0.0, UNRELATED - stretch * unrelated))
-    return kept[pair]
+        top = 1.0 if same else TRANSLATED
+        known.pairs[pair] = None
+        if translated - unrelated >= _LEAST_APART:
+            stretch = (top - UNRELATED) / (translated - unrelated)
+            known.pairs[pair] = _Scaled(encoder, mean, stretch, max(0.0, UNRELATED - stretch * unrelated))
+    return known.pairs[pair]
 
 
 def _anchored(anchors: Anchors, tag: str) -> str | None:
@@ -165,7 +200,7 @@ def _anchored(anchors: Anchors, tag: str) -> str | None:
     return next((one for one in (tag, languages.base(tag)) if one in anchors.texts), None)
 
 
-def _measured(encoder: Encoder, anchors: Anchors, left: str, right: str) -> tuple[Vectors, float, float]:
+def _measure(encoder: _Measured, anchors: Anchors, left: str, right: str) -> tuple[Vectors, float, float]:
     """The mean vector of both languages, and around it the mean cosines of unrelated sentences and of translations."""
     texts = anchors.pair(left, right, len(anchors.texts["en"]))
     one, other = encoder.encode(texts[0]), encoder.encode(texts[1])

@@ -67,6 +67,8 @@ class SummaryColumns:
     data: Any
     """Signatures (uint16) or vectors (float16), one row each, memory-mapped."""
     texts: tuple[pa.Array, ...]
+    spoken: tuple[npt.NDArray[np.int32], ...] = ()
+    """The language of each text, an index into ``languages``; only for ``cross_lingual``."""
 
     def __len__(self) -> int:
         return len(self.high)
@@ -113,6 +115,8 @@ def gather(
     dtype = _WIDE[column]
     width = schema.field(column).type.byte_width // dtype.itemsize
     data = files.array(column, (total, width), dtype)
+    said = [name for name in schema.names if name.startswith("spoken_")]
+    spoken = [files.array(name, (total,), np.int32) for name in said]
     texts = [files.texts(name, total) for name in schema.names if name.startswith("text_")]
     start = 0
     for summary in summaries:
@@ -128,6 +132,8 @@ def gather(
                 chars[start:end] = batch["chars"].to_numpy()
                 for name, known in codes.items():
                     coded[name][start:end] = _coded(batch[name], known)
+                for name, numbers_of in zip(said, spoken, strict=True):
+                    numbers_of[start:end] = _coded(batch[name], codes["language"])
                 for name, array in values.items():
                     array[start:end] = score_of(batch["scores"], name)
                 if by_meaning:
@@ -168,6 +174,7 @@ def gather(
         Facts(chars, coded["source"], tuple(codes["source"]), values, fixed),
         data,
         tuple(one.done() for one in texts),
+        tuple(spoken),
     )
 
 

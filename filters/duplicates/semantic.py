@@ -203,6 +203,10 @@ def between(
             spaces.vectors(rows[side], one, other).reshape(len(side), -1) / np.float32(np.sqrt(spaces.fields))
             for side in (a, b)
         )
+        # A row of which this encoder does not know the prompt's language has no vector of it.
+        a, x, b, y = a[x.any(axis=1)], x[x.any(axis=1)], b[y.any(axis=1)], y[y.any(axis=1)]
+        if not len(a) or not len(b):
+            continue
         # More than the margin needs, because a row's own sibling may be among them.
         if search == "approximate" or (search == "auto" and knn.choose(len(a), len(b)) == "approximate"):
             forth, back = knn.approximate(x, y, k + 2, threads=threads)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -238,6 +239,7 @@ class Duplicates(DuplicatesParams):
         if self.method == "cross_lingual":
             name = spaces.encoders.names[0]
             least.check(context.model_name(name), gathered, context.warn, strict=self.strict)
+            self._tell_apart(spaces, unique, context)
             pairs = semantic.between(
                 spaces,
                 unique,
@@ -262,15 +264,27 @@ class Duplicates(DuplicatesParams):
         good = shared >= self.lexical
         return [minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])]
 
+    def _tell_apart(self, spaces: semantic.Spaces, unique: near.UniqueTexts, context: Context) -> None:
+        """Warns of languages that are not compared with each other, since no encoder knows both."""
+        columns = spaces.columns
+        there = np.unique(columns.language[unique.rows][columns.assessed[unique.rows]]).tolist()
+        apart = [pair for pair in combinations(there, 2) if spaces.encoder(*pair) is None]
+        if apart:
+            named = ", ".join(sorted("-".join(columns.languages[one] for one in pair) for pair in apart))
+            message = f"duplicates: none of the models {spaces.encoders} knows both languages of {named}"
+            if self.strict:
+                raise StepError(f"{message}; take another model, or write 'strict: false'")
+            context.warn(f"{message}: rows in these are not compared with each other")
+
     def _translations(
         self, pairs: minhash.Pairs, gathered: SummaryColumns, rows: npt.NDArray[np.int64]
     ) -> minhash.Pairs:
         """The pairs in which nothing speaks against one being the other's translation."""
         veto = TranslationVeto(self.numbers == "distinct", self.negation == "distinct", self.words == "distinct")
         left, right = rows[pairs.left], rows[pairs.right]
-        tags = [[gathered.languages[one] for one in gathered.language[side].tolist()] for side in (left, right)]
         good = np.ones(len(left), bool)
-        for column in gathered.texts:
+        for column, spoken in zip(gathered.texts, gathered.spoken, strict=True):
+            tags = [[gathered.languages[one] for one in spoken[side].tolist()] for side in (left, right)]
             good &= ~veto.differ(_texts(column, left), _texts(column, right), (tags[0], tags[1]))
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 

@@ -67,7 +67,9 @@ class Summarizer:
             negations = [mismatch_veto.negations(one, language) for one, language in zip(clean, languages, strict=True)]
             columns["negation"] = pa.array(mismatch_veto.digests(negations))
             # Checks of translations read the text as it is.
-            kept = [one.str.slice(0, self.max_chars) for one in texts] if self.method == "cross_lingual" else normal
+            kept = texts if self.method == "cross_lingual" else normal
+            if self.method == "cross_lingual":
+                columns |= {f"spoken_{n}": one.to_arrow().cast(pa.string()) for n, one in enumerate(languages)}
             columns |= {f"text_{number}": one.to_arrow().cast(pa.large_string()) for number, one in enumerate(kept)}
         if self.method == "minhash":
             flat: list[Shingles] = [shingles(one, self.shingle) for one in normal]
@@ -116,6 +118,15 @@ class Summarizer:
                 )
             # The same words for every shard, so that they are said once.
             context.warn(f"{message}: its rows are not assessed (attribute 'unassessed': language)")
+        # Each language may be known by another encoder, and a row needs one that knows all of its languages.
+        rows = list(zip(*languages, strict=True))
+        whole = {row: any(all(map(one.supports, row)) for one in encoders.each()) for row in set(rows)}
+        assessed &= np.array([whole[row] for row in rows], bool)
+        for row in sorted(row for row, good in whole.items() if not good and all(map(encoders.supports, row))):
+            message = f"duplicates: none of the models {encoders} knows all of {', '.join(row)}"
+            if self.strict:
+                raise StepError(f"{message}, the languages of a row; write 'strict: false' to leave it unassessed")
+            context.warn(f"{message}: rows in these are not assessed (attribute 'unassessed': language)")
         made = [self._encoded(texts, languages, normal, assessed, encoder) for encoder in encoders.each()]
         return {"assessed": pa.array(assessed), "vector": _fixed(np.concatenate(made, axis=1))}
 

@@ -217,8 +217,8 @@ def _encoded(
             if sides[0] and sides[1]:
                 singles = [np.stack([vectors[one] for one in side]) for side in sides]
                 both = [np.stack([vectors[one] for one in sentence_alignment.windows(side)]) for side in sides]
-                best = [float((singles[one] @ both[1 - one].T).max(axis=1).min()) for one in (0, 1)]
-                least[at[number]] = min(best)
+                best = [(singles[one] @ both[1 - one].T).max(axis=1).min() for one in (0, 1)]
+                least[at[number]] = at_most_one(encoder, np.array(best, np.float64)).min()
         usual = _usual(tags, own)
         alignments = sentence_alignment.align((pieces[0], pieces[1]), [usual[row] for row in at.tolist()], vectors)
         gap[at] = [one.missing_sentence for one in alignments]

@@ -19,6 +19,7 @@ from rapidfuzz.distance import Levenshtein
 
 from curate.rows import languages
 from curate.steps import Encoder
+from filters.calibration.encoders import at_most_one
 
 Floats = npt.NDArray[np.float64]
 
@@ -163,7 +164,8 @@ def name_similarity(
     vectors = encoder.encode(list(distinct))
     for row, known, words in comparisons:
         left, right = (vectors[[distinct[one] for one in side]] for side in (known, words))
-        result[row] = np.fmin(result[row], float((left @ right.T).max(axis=1).min()))
+        nearest = at_most_one(encoder, (left @ right.T).max(axis=1).astype(np.float64))
+        result[row] = np.fmin(result[row], float(nearest.min()))
     return result
 
 

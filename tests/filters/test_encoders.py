@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from curate.models.embedding.use_multilingual import UseMultilingual
 from curate.rows import Kind
+from curate.steps import StepError
 from filters.calibration.anchors import shipped_anchors
 from filters.calibration.encoders import TRANSLATED, UNRELATED, Encoders
 from filters.duplicates.step import Duplicates
@@ -155,3 +156,79 @@ def test_translations_are_duplicates_by_the_encoder_of_their_languages(
 def test_duplicates_within_a_language_take_one_encoder() -> None:
     with pytest.raises(ValidationError, match="method: semantic: it is for one encoder"):
         Duplicates(method="semantic", model=("few", "wide"))
+
+
+def decided(step: Duplicates, kind: Kind, rows: list[dict[str, Any]], make: Any, world: Any, path: Path) -> list[Any]:
+    pq.write_table(step.summarize(make(kind, rows), world), path)
+    decision: list[Any] = next(iter(step.decide([path], world))).to_pylist()
+    return decision
+
+
+def test_rows_without_a_vector_of_the_encoder_are_no_duplicates(make: Any, work_context: Any, tmp_path: Path) -> None:
+    world = work_context(models={"few": Narrow(["en", "de"], 2), "wide": Narrow(["en", "de", "sw"], 25)})
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"swali ya {word}"},
+                {"role": "assistant", "content": f"Completely {word} matter"},
+            ],
+            "language": "en" if number < 3 else "de",
+            "prompt_language": "sw",
+            "group_id": f"g{number}",
+        }
+        for number, word in enumerate(["apple", "river", "cloud", "Haus", "Garten", "Lampe"])
+    ]
+    step = Duplicates(method="cross_lingual", model=("few", "wide"))
+    assert all(row["keep"] for row in decided(step, Kind.SFT, rows, make, world, tmp_path / "s.parquet"))
+
+
+def test_languages_without_a_common_encoder_are_named(make: Any, work_context: Any, tmp_path: Path) -> None:
+    world = work_context(models={"few": Narrow(["en", "de"], 2), "wide": Narrow(["sw", "hi"], 25)})
+    texts = shipped_anchors().texts
+    rows = [
+        {"language": tag, "text": texts[tag][key], "group_id": f"{tag}{key}"}
+        for tag in ("en", "sw")
+        for key in sorted(texts["en"])[:20]
+    ]
+    step = Duplicates(method="cross_lingual", model=("few", "wide"))
+    assert all(row["keep"] for row in decided(step, Kind.DOCUMENT, rows, make, world, tmp_path / "s.parquet"))
+    [said] = [one for one in world.warnings if "knows both languages of en-sw" in one]
+    assert said.endswith("are not compared with each other")
+    strict = Duplicates(method="cross_lingual", model=("few", "wide"), strict=True)
+    with pytest.raises(StepError, match="en-sw"):
+        decided(strict, Kind.DOCUMENT, rows, make, world, tmp_path / "s.parquet")
+
+
+def test_a_weak_encoder_gives_way_and_a_row_needs_one_encoder_for_all_its_languages(
+    make: Any, work_context: Any, tmp_path: Path
+) -> None:
+    class Random(Narrow):
+        def encode(self, texts: Sequence[str]) -> Any:
+            self.encoded += texts
+            return np.random.default_rng(len(self.encoded)).standard_normal((len(texts), 64)).astype(np.float32)
+
+    world = work_context(models={"bad": Random(["en", "sw"], 1), "wide": Narrow(["en", "sw"], 25)})
+    assert Encoders(("bad", "wide"), world).place("en", "sw") == 1
+    with pytest.raises(StepError, match="'bad': translations in en-sw are no nearer"):
+        Encoders(("bad",), world).find("en", "sw")
+    world = work_context(models={"few": Narrow(["en", "de"], 2), "wide": Narrow(["sw", "hi"], 25)})
+    rows = [
+        {
+            "messages": [{"role": "user", "content": "swali"}, {"role": "assistant", "content": f"An answer, {n}"}],
+            "language": "en",
+            "prompt_language": "sw",
+        }
+        for n in range(2)
+    ]
+    step = Duplicates(method="cross_lingual", model=("few", "wide"))
+    found = decided(step, Kind.SFT, rows, make, world, tmp_path / "s.parquet")
+    assert [row["unassessed"] for row in found] == ["language", "language"]
+    assert any("knows all of sw, en" in one for one in world.warnings)
+
+
+def test_anchors_are_encoded_once(work_context: Any) -> None:
+    wide = Narrow(["en", "de", "gl", "eu"], 25)
+    encoders = Encoders(("wide",), work_context(models={"wide": wide}))
+    for pair in (("en", "de"), ("en", "gl"), ("gl", "eu")):
+        encoders.find(*pair)
+    assert len(wide.encoded) == len(set(wide.encoded))

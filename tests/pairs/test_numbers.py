@@ -186,3 +186,19 @@ def test_a_hostile_row_of_digits_costs_no_more_than_its_length() -> None:
     found = compare(long, long, "en", "de")
     assert found is not None
     assert not found.lost
+    far, heavy = (" | ".join(f"{number} {unit}" for number in range(4_000)) for unit in ("km", "kg"))
+    found = compare(f"{far} | 77777 km", heavy, "en", "de")
+    assert found is not None and found.lost == ("77777",)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("5 miles (8 km)", "5 Meilen (8,5 km)"),
+        ("6 feet (183 cm)", "6 Fuß (193 cm)"),
+        ("68 °F (20 °C)", "68 °F (21 °C)"),
+    ],
+)
+def test_another_number_in_the_same_unit_is_no_conversion_of_the_one_beside_it(source: str, target: str) -> None:
+    found = compare(source, target, "en", "de")
+    assert found is not None and found.lost and found.added
