@@ -78,8 +78,8 @@ class Language(ScoreStep):
     traditional characters as the tag says. Null: no limit for that language."""
     min_letters: Count = 20
     """With fewer letters the step abstains unless a language has a probability of 0.98 and, if it is not the expected
-    one, the text has other letters or at least three words; and with fewer than 3 letters always. A Han character
-    counts as 3 letters; kana, Hangul and Indic letters count as 2."""
+    one, the text is in another script or has at least three words; and with fewer than 3 letters always. A Han
+    character counts as 3 letters; kana, Hangul and Indic letters count as 2."""
     sure: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """A row is dropped for its language only if some other language has at least this probability (0 to 1). A list of
     names or nouns belongs to no language, and no label fits it well."""
@@ -291,7 +291,7 @@ def _is_meant(labels: list[str], allowed: tuple[tuple[str, ...], ...]) -> bool:
 
 
 def _may_be_any(one: str, tag: str, system: tuple[str, ...]) -> bool:
-    """Whether a short text is one or two words in the letters of a language: names and loanwords are in all of them."""
+    """Whether a short text is one or two words in the script of a language: names and loanwords are in all of them."""
     return len(_WORDS.findall(one)) < _FEW_WORDS and not _UNSPACED.search(one) and not contradicted(tag, system)
 
 

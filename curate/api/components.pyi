@@ -2411,8 +2411,8 @@ class DatasetMethods:
             min_script: Minimum share (0 to 1) of letters in the scripts of the expected language; for Chinese also
                 of simplified or traditional characters as the tag says.
             min_letters: With fewer letters the step abstains unless a language has a probability of 0.98 and, if it
-                is not the expected one, the text has other letters or at least three words; and with fewer than 3
-                letters always.
+                is not the expected one, the text is in another script or has at least three words; and with fewer than
+                3 letters always.
             sure: A row is dropped for its language only if some other language has at least this probability (0 to
                 1).
             abstain: What to do with rows that cannot be judged: too few letters (numbers, names, code), or only

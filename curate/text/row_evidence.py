@@ -184,7 +184,9 @@ class Evidence:
 
     def varies(self, first: int, end: int) -> bool:
         """Whether the texts are unlike enough to tell a wrong order from a right one."""
-        return self._vectors is not None or float(np.std(self._right[first:end])) > self._scatter
+        # Texts that could not be encoded have the zero vector.
+        encoded = self._vectors is not None and bool(self._vectors[0].any() and self._vectors[1][first:end].any())
+        return encoded or float(np.std(self._right[first:end])) > self._scatter
 
     def votes(self, block: int) -> Iterator[tuple[int, int, float]]:
         """(block of rows, shift, nats) of the shifts that rare tokens point at."""

@@ -29,7 +29,7 @@ _TOKEN = regex.compile(
 _DEFINITION = regex.compile(
     r"\b(?:def|func|fn)\s+(?:\([^()\n]*\)\s*)?([^\W\d]\w*)\s*[(<]|\bfunction\s+([^\W\d]\w*)\s*\([^()\n]*\)\s*\{"
     r"|\b(?:const|let|var)\s+([^\W\d]\w*)\s*=\s*(?:async\s*)?(?:\(|function\b|\w+\s*=>)"
-    r"|^[ \t]*(?:[\w<>\[\],]+[ \t]+){1,5}([^\W\d]\w*)[ \t]*\([^()\n;]*\)[^\n;{}]{0,40}\{",
+    r"|^[ \t]*(?:[\w<>\[\],]+[ \t]+){1,5}([^\W\d]\w*)[ \t]*\([^()\n;]*\)[^\n;{}=\\]{0,40}\{",
     regex.MULTILINE,
 )
 _NAME = regex.compile(r"\b[^\W\d_]+(?:_[^\W_]+)+\b|\b\p{Ll}+(?:\p{Lu}[\p{Ll}\d]+)+\b|\b(?:\p{Lu}\p{Ll}+){2,}\b")

@@ -31,7 +31,7 @@ _MOST_SHAPE = 80.0
 _MOST_LITERALS, _SHORT_DESCRIPTION = 8.0, 25.0
 # What an item and a text must have in common to be compared.
 _LEAST = {"literals": 0.8, "names": _LEAST_NAME, "shape": 15.0}
-_WORD = regex.compile(r"\p{L}{3,}")
+_WORD = regex.compile(r"[\p{L}\p{M}]{3,}")
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,9 @@ def test_a_description_ends_before_the_examples(text, told):
 
 def test_prose_is_no_program_and_no_text_is_too_long():
     assert not is_program("The function f(x) of x (see below) is even; let us say why.")
+    assert not is_program("Find the maximum of f(x) = \\frac{1}{1+x^2} on the reals.")
+    assert not is_program("已知函数 f(x) = \\frac{1}{x} 求最大值")
+    assert not is_program("Define the set (say A) = {2, 4, 7, 9}.")
     assert program("Nothing to see here") is None and program("") is None
     for hostile in ("f(1 " * 20_000, '"\\' * 20_000, "[" * 50_000, "a_" * 50_000, "/*" * 20_000, '"""x' * 10_000):
         program(hostile)

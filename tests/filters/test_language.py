@@ -334,3 +334,21 @@ def test_a_text_with_few_letters_is_judged_only_where_a_language_is_certain(
     assert frame["abstained"].to_list() == [None, None, None, None, "letters", "letters", "letters", "letters"]
     assert frame["found"].to_list()[:4] == ["fr", "fr", "de", "th"]
     assert decided(Language(), rows, context) == ["language", *[None] * 7]
+
+
+def test_words_that_hindi_shares_with_other_languages_make_no_hindi(make: Any, context: Any) -> None:
+    texts = [
+        ("nl", "De naam van de straat is onbekend."),
+        ("nl", "Geef me de naam van de hoofdstad."),
+        ("de", "Auf der Karte den Weg suchen."),
+        ("gl", "Na aldea hai de todo un pouco."),
+    ]
+    step = Language()
+    found = step.score(documents(make, *texts), context, None)
+    for rule in step.drop_rules(Kind.DOCUMENT).values():
+        assert (
+            not found.with_columns(language=pl.Series([tag for tag, _ in texts]))
+            .select(rule.fill_null(False))
+            .to_series()
+            .any()
+        )

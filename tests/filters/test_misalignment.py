@@ -187,6 +187,28 @@ def test_an_encoder_sees_what_lengths_do_not(make: Any, work_context: Any, tmp_p
     assert len(context.warnings) == 1
 
 
+def test_an_encoder_that_does_not_know_a_language_changes_nothing(make: Any, work_context: Any, tmp_path: Path) -> None:
+    class English(Meaning):
+        def encode(self, texts: Sequence[str]) -> Any:
+            return super().encode([f"a{sum(map(ord, text))}" for text in texts])
+
+        def supports(self, language: str) -> bool:
+            return language == "en"
+
+    letters = "กขคงจฉชซฌญฐณดตถทธนบป"
+    rows = [
+        (
+            f"The number of this house is not known to me, it is {chr(97 + at % 26)}{chr(97 + at // 26)}",
+            letters[at % 20] * 61,
+        )
+        for at in range(100)
+    ]
+    context = work_context(models={"meaning": English()})
+    blind = decide(Misalignment(), make, rows, "th", context, tmp_path)
+    assert decide(Misalignment(encoder="meaning"), make, rows, "th", context, tmp_path) == blind
+    assert not any(row["reason"] for row in blind)
+
+
 def test_children_are_compared_with_their_parents(make: Any, work_context: Any, tmp_path: Path) -> None:
     rows = pairs(200, "ru")
     parents = make(Kind.DOCUMENT, [{"language": "en", "text": source} for source, _ in rows])
